@@ -1,0 +1,191 @@
+"""Settings: arguments over environment (``COGAGENT_…``) over file over defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_dir
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from cogagent.errors import ConfigError
+
+FILE_NAME = "cogagent.toml"
+"""The settings file, looked for in the working directory and then in the home."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(_Group):
+    """Which models to use. Changing an embedder of a filled home needs ``cogagent reindex``."""
+
+    text_embedder: str = "minilm"
+    """``minilm`` (embedded), or a sentence-transformers model by name or folder."""
+    image_embedder: str = "conse"
+    """``conse`` (embedded), or a CLIP or SigLIP model by name or folder."""
+    threads: int = Field(default=0, ge=0)
+    """Threads for the embedded models; 0 takes the machine's cores."""
+
+
+class LimitSettings(_Group):
+    """What one source may cost before it is given up."""
+
+    parse_seconds: float = Field(default=120.0, gt=0)
+    """Longest silence of a parser, in seconds: time for one page, not for the whole file."""
+    parse_memory_mb: int = Field(default=2048, ge=128)
+    """Resident memory of a parser process, MiB."""
+    file_mb: int = Field(default=512, ge=1)
+    """Size of a source, MiB."""
+    pages: int = Field(default=20_000, ge=1)
+    """Pages of a document, frames of a picture."""
+    pixels: int = Field(default=100_000_000, ge=1)
+    """Pixels of a picture before it is decoded."""
+
+
+class ParseSettings(_Group):
+    """How sources are read."""
+
+    workers: int = Field(default=0, ge=0)
+    """Parser processes; 0 takes the machine's cores, two at most."""
+    passwords: tuple[SecretStr, ...] = ()
+    """Tried in turn on encrypted documents."""
+    ocr: bool = True
+    """Read scanned pages and pictures."""
+    ocr_dpi: int = Field(default=150, ge=72, le=600)
+    """Resolution at which scanned PDF pages are read."""
+    picture_dpi: int = Field(default=110, ge=36, le=600)
+    """Resolution at which figures of a PDF page are looked at."""
+    keep_originals: bool = True
+    """Keep a copy of each file in the home, so that its pages can be shown later."""
+
+
+class ChunkSettings(_Group):
+    """How text is cut for the index."""
+
+    tokens: int = Field(default=220, ge=32, le=8192)
+    """Most word pieces in a chunk, its context not counted."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the program; groups nest as ``COGAGENT_LIMITS__PAGES=100``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COGAGENT_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    offline: bool = False
+    """Refuse every connection that leaves this machine."""
+    cache_dir: Path | None = None
+    """Where converted models are kept; the user's cache folder when unset."""
+    models: ModelSettings = ModelSettings()
+    limits: LimitSettings = LimitSettings()
+    parse: ParseSettings = ParseSettings()
+    chunks: ChunkSettings = ChunkSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file that :func:`load_settings` names."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def threads(self) -> int:
+        """Threads that embedded models may use."""
+        return self.models.threads or os.cpu_count() or 1
+
+    def workers(self) -> int:
+        """Parser processes to run."""
+        return self.parse.workers or min(os.cpu_count() or 1, 2)
+
+    def cache_folder(self) -> Path:
+        """Where converted models are kept."""
+        return self.cache_dir or Path(user_cache_dir("cogagent"))
+
+
+def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
+    """Settings from the environment and the settings files, ``overrides`` first.
+
+    Args:
+        home: The home whose ``cogagent.toml`` counts, under the working directory's.
+        overrides: Values that win over environment and files.
+
+    Raises:
+        ConfigError: If a value is malformed or a name unknown.
+    """
+    files = settings_files(home)
+
+    class FileSettings(Settings):
+        model_config = SettingsConfigDict(toml_file=files)
+
+    try:
+        return FileSettings(**overrides)
+    except (ValidationError, SettingsError) as error:
+        raise ConfigError(
+            f"the settings do not hold: {_explain(error)}.",
+            remedy="See `cogagent config show` for the names and defaults.",
+        ) from error
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        names = ", ".join(map(str, files))
+        raise ConfigError(
+            f"the settings file does not read ({names}): {error}.", remedy="Mend or remove it."
+        ) from error
+
+
+def settings_files(home: Path | None) -> list[Path]:
+    """The settings files that exist, the weaker first."""
+    folders = ([home] if home else []) + [Path.cwd()]
+    return [folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()]
+
+
+def describe(settings: Settings, home: Path | None) -> list[dict[str, str]]:
+    """Every setting with its value, secrets hidden, and where the value comes from."""
+    from_files = {
+        name
+        for file in settings_files(home)
+        for name in _leaves(tomllib.loads(file.read_text("utf-8")))
+    }
+    rows = []
+    for name, value in _leaves(settings.model_dump(mode="json")).items():
+        variable = "COGAGENT_" + name.replace(".", "__").upper()
+        group = variable.rsplit("__", 1)[0]
+        if any(key.upper() in (variable, group) for key in os.environ):
+            origin = "environment"
+        else:
+            origin = "file" if name in from_files else "default"
+        rows.append({"name": name, "value": str(value), "source": origin, "variable": variable})
+    return rows
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= _leaves(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}"
+            for item in error.errors()
+        )
+    return str(error)

@@ -1,0 +1,195 @@
+"""Every error this package raises on purpose.
+
+::
+
+    CogAgentError
+    ├── ConfigError                 a setting is unknown, malformed or contradictory
+    │   └── EmbedderMismatchError   the home was built with another embedder
+    ├── InputError                  the caller asked for something that cannot be
+    │   ├── NotFoundError           no such collection, document or picture
+    │   └── UnknownFieldError       a filter names a field that does not exist
+    ├── DocumentError               one source could not be read; the others can
+    │   ├── SourceUnreadableError   missing, vanished or not permitted
+    │   ├── UnsupportedFormatError  no loader for this kind of bytes
+    │   ├── CorruptDocumentError    the bytes are not what they claim to be
+    │   ├── PasswordRequiredError   encrypted, and no password fits
+    │   ├── LimitExceededError      more pages, pixels, bytes, seconds or memory than allowed
+    │   └── WorkerCrashedError      the process that read it died
+    ├── ModelError                  an embedder, reader or OCR engine failed
+    │   ├── MissingPackageError     an optional package is not installed
+    │   └── ModelLoadError          the model is there and does not load
+    ├── StorageError                the home cannot be read or written
+    │   ├── DiskFullError           no space left, nothing was changed
+    │   └── HomeVersionError        the home was written by another version
+    └── OfflineError                ``offline`` is on and this needs the network
+
+A message says what happened and to what; ``remedy`` says what to do about it.
+Errors of other libraries are translated where they are called, with the
+original as ``__cause__``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class CogAgentError(Exception):
+    """Base of all errors raised on purpose; catch it to catch them all.
+
+    Attributes:
+        message: What happened, and to what.
+        remedy: What to do about it; empty when there is nothing to advise.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class ConfigError(CogAgentError):
+    """A setting is unknown, malformed or contradicts another."""
+
+    code = "config"
+
+
+class EmbedderMismatchError(ConfigError):
+    """The home was built with another embedder; its vectors cannot be compared."""
+
+    code = "embedder_mismatch"
+
+
+class InputError(CogAgentError):
+    """The caller asked for something that cannot be done as asked."""
+
+    code = "input"
+
+
+class NotFoundError(InputError):
+    """There is no collection, document or picture of that name or id."""
+
+    code = "not_found"
+
+
+class UnknownFieldError(InputError):
+    """A filter names a field that no document has; the message lists the known ones."""
+
+    code = "unknown_field"
+
+
+class DocumentError(CogAgentError):
+    """One source could not be ingested; the rest of the batch goes on.
+
+    Attributes:
+        uri: The source concerned.
+        stage: Where it failed: ``read``, ``parse``, ``see``, ``embed`` or ``store``.
+    """
+
+    code = "document"
+
+    def __init__(
+        self, message: str, *, uri: str = "", stage: str = "parse", remedy: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.uri = uri
+        self.stage = stage
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain data, to cross a process boundary."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "uri": self.uri,
+            "stage": self.stage,
+            "remedy": self.remedy,
+        }
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> DocumentError:
+        """The error that ``to_dict`` described; an unknown code becomes the base class."""
+        kinds = {kind.code: kind for kind in (DocumentError, *DocumentError.__subclasses__())}
+        kind = kinds.get(data["code"], DocumentError)
+        return kind(data["message"], uri=data["uri"], stage=data["stage"], remedy=data["remedy"])
+
+
+class SourceUnreadableError(DocumentError):
+    """The source is missing, vanished while it was read, or may not be read."""
+
+    code = "unreadable"
+
+
+class UnsupportedFormatError(DocumentError):
+    """No loader reads this kind of bytes."""
+
+    code = "unsupported_format"
+
+
+class CorruptDocumentError(DocumentError):
+    """The bytes are not a readable document of their kind."""
+
+    code = "corrupt"
+
+
+class PasswordRequiredError(DocumentError):
+    """The document is encrypted and none of the configured passwords opens it."""
+
+    code = "password_required"
+
+
+class LimitExceededError(DocumentError):
+    """The document needs more pages, pixels, bytes, seconds or memory than allowed."""
+
+    code = "limit_exceeded"
+
+
+class WorkerCrashedError(DocumentError):
+    """The process that was reading the document died."""
+
+    code = "worker_crashed"
+
+
+class ModelError(CogAgentError):
+    """An embedder, reader or OCR engine failed."""
+
+    code = "model"
+
+
+class MissingPackageError(ModelError):
+    """An optional package is needed and not installed; ``remedy`` names the extra."""
+
+    code = "missing_package"
+
+
+class ModelLoadError(ModelError):
+    """The model was found and could not be loaded."""
+
+    code = "model_load"
+
+
+class StorageError(CogAgentError):
+    """The home directory cannot be read or written as it should."""
+
+    code = "storage"
+
+
+class DiskFullError(StorageError):
+    """There is no space left; nothing was changed."""
+
+    code = "disk_full"
+
+
+class HomeVersionError(StorageError):
+    """The home was written by a version of this package that this one cannot read."""
+
+    code = "home_version"
+
+
+class OfflineError(CogAgentError):
+    """``offline`` is on, and what was asked for needs the network."""
+
+    code = "offline"

@@ -1,0 +1,502 @@
+"""The data types that every part shares.
+
+Records that cross a seam are frozen pydantic models; what exists once a word
+(:class:`Words`) is packed arrays, since an object a word costs too much.
+Boxes are page fractions (see :mod:`cogagent.geometry`), pages count from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from cogagent.errors import InputError
+from cogagent.geometry import FULL_PAGE, Box, Boxes, merge_lines, union
+
+ElementKind = Literal["text", "table", "figure", "page", "image"]
+ChunkKind = Literal["text", "table", "image"]
+Modality = Literal["text", "table", "image"]
+Outcome = Literal["answered", "partial", "abstained", "budget_exhausted", "failed"]
+Tool = Literal["text", "image"]
+MetaValue = str | int | float | bool | None
+
+
+def _checked(box: Box) -> Box:
+    if not (0.0 <= box.x0 <= box.x1 <= 1.0 and 0.0 <= box.y0 <= box.y1 <= 1.0):
+        raise ValueError(f"not a box in page fractions: {tuple(box)}")
+    return box
+
+
+PageFraction = Annotated[Box, AfterValidator(_checked)]
+
+
+class Record(BaseModel):
+    """Base of the types that cross a seam: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+# --- what comes in ---------------------------------------------------------
+
+
+class Source(Record):
+    """Something to ingest: a file by path, or bytes with a uri of their own."""
+
+    uri: str
+    """Absolute path of a file, not percent-encoded; or any name for ``data``."""
+    data: bytes | None = Field(default=None, repr=False)
+    """The bytes; ``None`` to read the file that ``uri`` names."""
+    media_type: str | None = None
+    """For example ``application/pdf``; guessed from bytes and name when ``None``."""
+    title: str | None = None
+    metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
+
+
+# --- what a loader finds ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """The words of a text and where each stands; arrays of one length ``n``.
+
+    Attributes:
+        spans: Shape ``(n, 2)``, int32: first character and end in the text.
+        pages: Shape ``(n,)``, int32, from 1.
+        boxes: Shape ``(n, 4)``, float32 page fractions.
+    """
+
+    spans: NDArray[np.int32]
+    pages: NDArray[np.int32]
+    boxes: Boxes
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+    @staticmethod
+    def empty() -> Words:
+        """No words: a text that has no place on a page."""
+        return Words(
+            np.zeros((0, 2), np.int32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32)
+        )
+
+    @staticmethod
+    def concat(parts: list[tuple[int, Words]]) -> Words:
+        """Words of texts joined into one; each part comes with its text's new offset."""
+        if not parts:
+            return Words.empty()
+        return Words(
+            np.concatenate([words.spans + np.int32(offset) for offset, words in parts]),
+            np.concatenate([words.pages for _, words in parts]),
+            np.concatenate([words.boxes for _, words in parts]),
+        )
+
+    def slice(self, start: int, end: int) -> Words:
+        """The words that overlap characters ``start`` to ``end``, spans shifted by ``-start``."""
+        keep = (self.spans[:, 0] < end) & (self.spans[:, 1] > start)
+        return Words(
+            self.spans[keep] - np.int32(start), self.pages[keep], self.boxes[keep]
+        )
+
+    def lines(self, start: int, end: int) -> list[PageBox]:
+        """One rectangle a line for the words that overlap characters ``start`` to ``end``."""
+        found = self.slice(start, end)
+        result: list[PageBox] = []
+        for page in dict.fromkeys(found.pages.tolist()):
+            on_page = found.boxes[found.pages == page]
+            result += [PageBox(page=page, box=box) for box in merge_lines(on_page)]
+        return result
+
+    def to_bytes(self) -> bytes:
+        """Packed: 28 bytes a word, little-endian."""
+        return b"".join(
+            (
+                self.spans.astype("<i4").tobytes(),
+                self.pages.astype("<i4").tobytes(),
+                self.boxes.astype("<f4").tobytes(),
+            )
+        )
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Words:
+        """The inverse of :meth:`to_bytes`.
+
+        Raises:
+            ValueError: If the length is not a whole number of words.
+        """
+        count, rest = divmod(len(data), 28)
+        if rest:
+            raise ValueError(f"{len(data)} bytes are not a whole number of words")
+        ints = np.frombuffer(data, "<i4", count * 3)
+        boxes = np.frombuffer(data, "<f4", count * 4, offset=count * 12)
+        return Words(
+            ints[: 2 * count].reshape(-1, 2).astype(np.int32),
+            ints[2 * count :].astype(np.int32),
+            boxes.reshape(-1, 4).astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raster:
+    """Decoded pixels on their way from a loader to the eyes of the program.
+
+    Attributes:
+        pixels: Shape ``(height, width, 3)``, uint8, RGB.
+    """
+
+    pixels: NDArray[np.uint8]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        height, width = self.pixels.shape[:2]
+        return width, height
+
+
+class Element(Record):
+    """Something a loader found on a page.
+
+    A ``page`` element opens each page and carries its size; ``raster`` is set
+    where the page itself, or a picture on it, still has to be looked at.
+    """
+
+    kind: ElementKind
+    text: str = ""
+    page: int = Field(default=1, ge=1)
+    box: PageFraction = FULL_PAGE
+    order: int = 0
+    """Reading order within the document, from 0."""
+    level: int | None = None
+    """Heading level, 1 the highest; ``None`` for body text."""
+    caption: str = ""
+    """Caption of a table, figure or image, as the document prints it."""
+    words: Words | None = Field(default=None, exclude=True, repr=False)
+    cells: tuple[tuple[str, ...], ...] = ()
+    """A table's rows; ``text`` holds the same cells joined by `` | ``, a line a row."""
+    header_rows: int = 0
+    """How many of ``cells``' first rows are header."""
+    size: tuple[float, float] | None = None
+    """Page: width and height as shown, in points (PDF) or pixels (pictures)."""
+    needs_ocr: bool = False
+    """Page: its text is in its pixels, to be read from ``raster``."""
+    raster: Raster | None = Field(default=None, exclude=True, repr=False)
+
+
+class Chunk(Record):
+    """What is indexed: a text of whole sentences or whole table rows, with its words."""
+
+    kind: ChunkKind = "text"
+    text: str
+    page: int = 1
+    context: str = ""
+    """Title, headings and table header that the text stands under; searched, never quoted."""
+    words: Words = Field(default_factory=Words.empty, exclude=True, repr=False)
+    box: PageFraction = FULL_PAGE
+    """Around the chunk on its first page."""
+    element: int | None = None
+    """Order of the element that a table or picture chunk was made from."""
+
+
+# --- what is kept ----------------------------------------------------------
+
+
+class Document(Record):
+    """One source in one collection, stable over its versions."""
+
+    id: str
+    uri: str
+    content: str = Field(exclude=True, repr=False)
+    """sha256 of the bytes; never shown, since it would tell who has the same file."""
+    title: str
+    media_type: str
+    pages: int
+    collection: str
+    metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
+    version: int = 1
+    enabled: bool = True
+
+
+class Collection(Record):
+    """A named set of documents."""
+
+    name: str
+    documents: int
+    pages: int
+
+
+# --- searching and answering -----------------------------------------------
+
+
+class PageBox(Record):
+    """A rectangle on a page."""
+
+    page: int
+    box: PageFraction
+
+
+class Query(Record):
+    """One search that a planner asks for."""
+
+    text: str = ""
+    tool: Tool = "text"
+    kinds: tuple[ChunkKind, ...] = ()
+    """Prefer evidence of these kinds; all are searched when empty."""
+    picture: int | None = None
+    """Index of the question's picture to search by, for the image tool."""
+    why: str = ""
+
+
+class Evidence(Record):
+    """What a tool returned: a passage, table or picture, and where it stands.
+
+    A citation, a stream event and a LlamaIndex node are views of this.
+    """
+
+    id: str
+    document_id: str
+    uri: str
+    title: str
+    media_type: str
+    page: int
+    box: PageFraction
+    boxes: tuple[PageBox, ...] = ()
+    """One rectangle a line of the text."""
+    modality: Modality
+    text: str
+    caption: str = ""
+    context: str = ""
+    score: float
+    step: int = 0
+    """The step that found it; 0 for a plain search."""
+    query: str = ""
+    """The query that found it."""
+    metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
+    words: Words = Field(default_factory=Words.empty, exclude=True, repr=False)
+
+    def locate(self, start: int, end: int) -> tuple[PageBox, ...]:
+        """One rectangle a line for characters ``start`` to ``end`` of ``text``.
+
+        Text that has no words of its own (a description of a picture, plain
+        text) stands where the whole evidence stands.
+        """
+        lines = self.words.lines(start, end)
+        return tuple(lines) or (PageBox(page=self.page, box=self.box),)
+
+
+class Step(Record):
+    """One turn of the loop: what was thought and asked, and what came of it."""
+
+    number: int
+    thought: str = ""
+    queries: tuple[Query, ...] = ()
+    done: bool = False
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+    """Ids of the evidence that this step found first."""
+    digest: str = ""
+    seconds: float = 0.0
+    error: str | None = None
+
+
+class Citation(Record):
+    """The place in a document that a claim of the answer rests on."""
+
+    marker: int
+    evidence_id: str
+    document_id: str
+    uri: str
+    title: str
+    modality: Modality
+    page: int
+    box: PageFraction
+    """Union of ``boxes`` on the first page."""
+    boxes: tuple[PageBox, ...]
+    quote: str
+    verified: bool
+    """The quote stands in the evidence, letter for letter."""
+
+
+class Usage(Record):
+    """What an answer cost."""
+
+    steps: int = 0
+    searches: int = 0
+    model_calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Budget(Record):
+    """The most that a question may cost; ``None`` sets no limit."""
+
+    steps: int | None = Field(default=3, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+class Answer(Record):
+    """The reply to a question, with what it rests on and how it was found."""
+
+    question: str
+    outcome: Outcome
+    text: str
+    """The answer with markers such as ``[1]``; says what was searched when abstaining."""
+    short: str = ""
+    """The answer alone: a phrase, name or number; empty when there is none."""
+    citations: tuple[Citation, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    """Everything found, best first, over the whole run."""
+    steps: tuple[Step, ...] = ()
+    searched: tuple[str, ...] = ()
+    """The queries that were run, each with its tool."""
+    closest: Citation | None = None
+    """When abstaining: what came nearest."""
+    confidence: float = 0.0
+    """Estimated probability that the evidence answers the question, 0 to 1."""
+    usage: Usage = Usage()
+    stop_reason: str = ""
+    trace_id: str = ""
+
+
+# --- reports ---------------------------------------------------------------
+
+
+class Failure(Record):
+    """A source that could not be ingested, and why."""
+
+    uri: str
+    error: str
+    stage: str
+    code: str = "document"
+    remedy: str = ""
+
+
+class IngestReport(Record):
+    """What an ingest did; ``ingested`` and ``skipped`` count documents."""
+
+    ingested: int = 0
+    skipped: int = 0
+    """Unchanged since they were ingested before."""
+    failed: tuple[Failure, ...] = ()
+    pages: int = 0
+    chunks: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+
+class Progress(Record):
+    """How far an ingest is; passed to ``on_progress``."""
+
+    documents: int
+    total: int
+    pages: int
+    pages_per_second: float
+    seconds_left: float | None
+    uri: str = ""
+
+
+# --- events of a stream ----------------------------------------------------
+
+
+class PlanEvent(Record):
+    """The planner decided on a step, which runs now."""
+
+    type: Literal["plan"] = "plan"
+    step: Step
+
+
+class StepEvent(Record):
+    """A step is over."""
+
+    type: Literal["step"] = "step"
+    step: Step
+
+
+class EvidenceEvent(Record):
+    """A step found this."""
+
+    type: Literal["evidence"] = "evidence"
+    evidence: Evidence
+
+
+class TokenEvent(Record):
+    """The next piece of the answer's text."""
+
+    type: Literal["token"] = "token"
+    text: str
+
+
+class CitationEvent(Record):
+    """A citation of the answer."""
+
+    type: Literal["citation"] = "citation"
+    citation: Citation
+
+
+class UsageEvent(Record):
+    """What the answer cost."""
+
+    type: Literal["usage"] = "usage"
+    usage: Usage
+
+
+class DoneEvent(Record):
+    """The end, with the whole answer."""
+
+    type: Literal["done"] = "done"
+    answer: Answer
+
+
+class ErrorEvent(Record):
+    """The run failed; nothing follows."""
+
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+
+
+Event = Annotated[
+    PlanEvent
+    | StepEvent
+    | EvidenceEvent
+    | TokenEvent
+    | CitationEvent
+    | UsageEvent
+    | DoneEvent
+    | ErrorEvent,
+    Field(discriminator="type"),
+]
+
+
+def as_source(item: Source | str | Path) -> Source:
+    """A path as a :class:`Source`; a Source as it is.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if isinstance(item, Source):
+        return item
+    if isinstance(item, str | Path):
+        return Source(uri=str(Path(item).expanduser().absolute()))
+    raise InputError(
+        f"cannot ingest a {type(item).__name__}.", remedy="Pass a path or a Source."
+    )
+
+
+def first_page_box(boxes: tuple[PageBox, ...]) -> PageBox:
+    """The union of ``boxes`` on the first of their pages."""
+    page = boxes[0].page
+    return PageBox(page=page, box=union(entry.box for entry in boxes if entry.page == page))
+
+
+def to_json_value(value: Any) -> Any:
+    """Plain data for ``json.dumps``: what pydantic serialises, lists of it included."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [to_json_value(item) for item in value]
+    return value
