@@ -195,11 +195,13 @@ class Chunk(Record):
     page: int = 1
     context: str = ""
     """Title, headings and table header that the text stands under; searched, never quoted."""
+    caption: str = ""
+    """Of the table or picture, as the document prints it."""
     words: Words = Field(default_factory=Words.empty, exclude=True, repr=False)
     box: PageFraction = FULL_PAGE
     """Around the chunk on its first page."""
     element: int | None = None
-    """Order of the element that a table or picture chunk was made from."""
+    """``order`` of the element that a table or picture chunk was made from."""
 
 
 # --- what is kept ----------------------------------------------------------

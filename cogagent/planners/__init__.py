@@ -1,1 +1,1 @@
-"""planners."""
+"""Planners: what to search for next, and when to stop."""

@@ -1,1 +1,1 @@
-"""retrievers."""
+"""Retrievers: text, pictures, and the fusion of their rankings."""

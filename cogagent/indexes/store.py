@@ -1,0 +1,527 @@
+"""A home: documents enter and leave in one transaction, and are searched by word and vector."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cogagent.errors import EmbedderMismatchError, InputError, NotFoundError, StorageError
+from cogagent.geometry import make_box
+from cogagent.indexes.catalogue import Catalogue
+from cogagent.indexes.filters import Filters, Selection, select
+from cogagent.indexes.spaces import Spaces, pack, unpack
+from cogagent.indexes.vectors import Ids, Vectors
+from cogagent.types import Chunk, Collection, Document, Element, Evidence, Failure, Words
+
+TITLE_WEIGHT = 1.0
+"""BM25 weight of a chunk's context (title, headings) against its text."""
+
+
+class Space(NamedTuple):
+    """A vector space: which embedder, for which kind of thing."""
+
+    name: str
+    """``text:`` or ``image:`` and the embedder's name."""
+    dim: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """Everything about one document, ready to enter a home.
+
+    Attributes:
+        text_vectors: Shape ``(len(chunks), dim)``.
+        image_vectors: By position in ``chunks``.
+    """
+
+    uri: str
+    content: str
+    recipe: str
+    title: str
+    media_type: str
+    pages: int
+    metadata: Mapping[str, object]
+    elements: Sequence[Element]
+    chunks: Sequence[Chunk]
+    text_vectors: Vectors
+    image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
+
+
+class Known(NamedTuple):
+    """What the catalogue holds of a uri."""
+
+    id: str
+    content: str
+    recipe: str
+    version: int
+
+
+class Store:
+    """The catalogue, lexical index and vector indexes of one home directory.
+
+    Args:
+        home: The directory; made if missing.
+        text: The space of the text embedder in use.
+        image: The space of the picture embedder in use.
+        adopt: Take the embedders as new ones instead of refusing a home that
+            was built with others; ``reindex`` does.
+
+    Raises:
+        EmbedderMismatchError: If the home was built with other embedders.
+        StorageError: If the home cannot be read or written.
+    """
+
+    def __init__(self, home: Path, *, text: Space, image: Space, adopt: bool = False) -> None:
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"cannot make the home {home}: {error}.", remedy="Choose another with --home."
+            ) from error
+        self.home = home
+        self.text = text
+        self.image = image
+        self.catalogue = Catalogue(home / "catalogue.sqlite")
+        self._spaces = Spaces(home / "indexes", self.catalogue)
+        if not adopt:
+            self._check_spaces()
+
+    def close(self) -> None:
+        """Release the files; the store cannot be used afterwards."""
+        self.catalogue.close()
+
+    # --- collections -------------------------------------------------------
+
+    def collections(self) -> list[Collection]:
+        """All collections by name, with how much each holds."""
+        rows = self.catalogue.reader().execute(
+            "SELECT c.name, count(d.id), coalesce(sum(d.pages), 0) FROM collections c "
+            "LEFT JOIN documents d ON d.collection = c.id GROUP BY c.id ORDER BY c.name"
+        )
+        return [Collection(name=name, documents=count, pages=pages) for name, count, pages in rows]
+
+    def create_collection(self, name: str) -> None:
+        """Make a collection; nothing happens if it is there.
+
+        Raises:
+            InputError: If the name is empty, over 200 characters or has control characters.
+        """
+        if not name.strip() or len(name) > 200 or not name.isprintable():
+            raise InputError(
+                f"{name!r} cannot name a collection.",
+                remedy="Use 1 to 200 printable characters.",
+            )
+        if self._find_collection(name) is None:
+            with self.catalogue.transaction() as connection:
+                connection.execute("INSERT OR IGNORE INTO collections (name) VALUES (?)", (name,))
+                connection.execute(
+                    f"CREATE VIRTUAL TABLE IF NOT EXISTS {_fts(self.collection_id(name))} "
+                    "USING fts5(text, context, content='', "
+                    "tokenize='porter unicode61 remove_diacritics 2')"
+                )
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection with all its documents.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+        collection = self.collection_id(name)
+        with self.catalogue.transaction() as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {_fts(collection)}")
+            connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
+        self._spaces.forget(collection)
+
+    def collection_id(self, name: str) -> int:
+        """The catalogue's key of a collection.
+
+        Raises:
+            NotFoundError: If there is none of that name; the message lists those there are.
+        """
+        found = self._find_collection(name)
+        if found is None:
+            names = ", ".join(entry.name for entry in self.collections())
+            raise NotFoundError(
+                f"there is no collection {name!r} in {self.home}.",
+                remedy=f"Collections there: {names}." if names else "Ingest something first.",
+            )
+        return found
+
+    # --- documents ---------------------------------------------------------
+
+    def known(self, collection: str, uri: str) -> Known | None:
+        """What is stored of ``uri``, or ``None``."""
+        row = self.catalogue.reader().execute(
+            "SELECT d.id, d.content, d.recipe, d.version FROM documents d "
+            "JOIN collections c ON c.id = d.collection WHERE c.name = ? AND d.uri = ?",
+            (collection, uri),
+        ).fetchone()
+        return Known(*row) if row else None
+
+    def twin(self, content: str, recipe: str) -> str | None:
+        """A document of any collection that was made from the same bytes in the same way."""
+        row = self.catalogue.reader().execute(
+            "SELECT id FROM documents WHERE content = ? AND recipe = ? LIMIT 1", (content, recipe)
+        ).fetchone()
+        return row[0] if row else None
+
+    def put(self, collection: str, entries: Sequence[Entry]) -> None:
+        """Add documents, each replacing the one of the same uri; all in one transaction.
+
+        Raises:
+            DiskFullError: If there is no space; nothing was changed.
+            NotFoundError: If there is no such collection.
+        """
+        key = self.collection_id(collection)
+        with self.catalogue.transaction() as connection:
+            for entry in entries:
+                self._insert(connection, key, entry)
+                connection.execute(
+                    "DELETE FROM failures WHERE collection = ? AND uri = ?", (key, entry.uri)
+                )
+            _touch(connection, key)
+            for space in (self.text, self.image):
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_kind(space), space.name)
+                )
+
+    def delete(self, documents: Iterable[str]) -> None:
+        """Delete documents by id, in one transaction.
+
+        Raises:
+            NotFoundError: If one is not there; nothing was deleted.
+        """
+        with self.catalogue.transaction() as connection:
+            for document in documents:
+                collection = self._collection_of(connection, document)
+                self._remove(connection, collection, document)
+                _touch(connection, collection)
+
+    def set_enabled(self, document: str, enabled: bool) -> None:
+        """Include a document in searches, or leave it out without forgetting it.
+
+        Raises:
+            NotFoundError: If it is not there.
+        """
+        with self.catalogue.transaction() as connection:
+            self._collection_of(connection, document)
+            connection.execute(
+                "UPDATE documents SET enabled = ? WHERE id = ?", (enabled, document)
+            )
+
+    def documents(self, collection: str) -> list[Document]:
+        """The documents of a collection by uri."""
+        return list(self._documents("d.collection = ?", (self.collection_id(collection),)))
+
+    def document(self, document: str) -> Document:
+        """One document by id.
+
+        Raises:
+            NotFoundError: If it is not there.
+        """
+        for found in self._documents("d.id = ?", (document,)):
+            return found
+        raise NotFoundError(
+            f"there is no document {document!r}.", remedy="See `cogagent documents list`."
+        )
+
+    def elements(self, document: str) -> Iterator[Element]:
+        """What the loader found in a document, in reading order, without words and pixels."""
+        for (body,) in self.catalogue.reader().execute(
+            "SELECT body FROM elements WHERE document = ? ORDER BY ord", (document,)
+        ):
+            yield Element.model_validate_json(body)
+
+    def entry(self, document: str) -> Entry:
+        """A stored document as it would enter again; vectors included."""
+        found = self.document(document)
+        connection = self.catalogue.reader()
+        rows = connection.execute(
+            "SELECT id, kind, text, page, context, caption, words, x0, y0, x1, y1 FROM chunks "
+            "WHERE document = ? ORDER BY ord",
+            (document,),
+        ).fetchall()
+        recipe = connection.execute(
+            "SELECT recipe FROM documents WHERE id = ?", (document,)
+        ).fetchone()[0]
+        vectors = {
+            space: dict(
+                connection.execute(
+                    "SELECT v.chunk, v.vector FROM vectors v JOIN chunks c ON c.id = v.chunk "
+                    "WHERE c.document = ? AND v.space = ?",
+                    (document, space.name),
+                )
+            )
+            for space in (self.text, self.image)
+        }
+        ids = [row[0] for row in rows]
+        text = b"".join(vectors[self.text].get(key, b"") for key in ids)
+        return Entry(
+            uri=found.uri,
+            content=found.content,
+            recipe=recipe,
+            title=found.title,
+            media_type=found.media_type,
+            pages=found.pages,
+            metadata=found.metadata,
+            elements=list(self.elements(document)),
+            chunks=[_chunk(row) for row in rows],
+            text_vectors=unpack(text, self.text.dim),
+            image_vectors={
+                ids.index(key): unpack(vector, self.image.dim)[0]
+                for key, vector in vectors[self.image].items()
+            },
+        )
+
+    # --- failures ----------------------------------------------------------
+
+    def record_failures(self, collection: str, failures: Iterable[Failure]) -> None:
+        """Keep why sources failed, until they are ingested."""
+        key = self.collection_id(collection)
+        with self.catalogue.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO failures (collection, uri, failure) VALUES (?, ?, ?)",
+                [(key, failure.uri, failure.model_dump_json()) for failure in failures],
+            )
+
+    def failures(self, collection: str) -> list[Failure]:
+        """The sources that could not be ingested, and why."""
+        rows = self.catalogue.reader().execute(
+            "SELECT failure FROM failures WHERE collection = ? ORDER BY uri",
+            (self.collection_id(collection),),
+        )
+        return [Failure.model_validate_json(row[0]) for row in rows]
+
+    # --- search ------------------------------------------------------------
+
+    def select(self, collection: str, filters: Filters | None) -> Selection | None:
+        """The chunks a search may return; ``None`` when that is all of them.
+
+        Raises:
+            UnknownFieldError: If a filter names an unknown field.
+        """
+        return select(self.catalogue.reader(), self.collection_id(collection), filters)
+
+    def lexical(
+        self, collection: str, terms: Sequence[str], k: int, selection: Selection | None
+    ) -> tuple[Ids, Vectors]:
+        """The ``k`` best chunks by BM25 over stemmed words: ids and scores, best first.
+
+        Args:
+            collection: Its name.
+            terms: Words or phrases, any of which may match; taken literally.
+            k: How many.
+            selection: From :meth:`select`.
+        """
+        quoted = ['"' + term.replace('"', '""').replace("\0", " ") + '"' for term in terms]
+        if not quoted:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        table = _fts(self.collection_id(collection))
+        within = f"AND rowid IN ({selection.sql})" if selection else ""
+        rows = self.catalogue.reader().execute(
+            f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ? "  # noqa: S608
+            f"AND rank MATCH 'bm25(1.0, {TITLE_WEIGHT})' {within} ORDER BY rank LIMIT ?",
+            (" OR ".join(quoted), *(selection.params if selection else ()), k),
+        ).fetchall()
+        found = np.array(rows, np.float64).reshape(-1, 2)
+        return found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
+
+    def nearest(
+        self, collection: str, space: Space, vector: Vectors, k: int, allowed: Ids | None
+    ) -> tuple[Ids, Vectors]:
+        """The ``k`` chunks whose vectors are nearest: ids and cosines, best first."""
+        index = self._spaces.index(self.collection_id(collection), space.name, space.dim)
+        return index.search(vector, k, allowed)
+
+    def evidence(self, ids: Sequence[int]) -> dict[int, Evidence]:
+        """Chunks as evidence without score, by id; ids that are gone are left out."""
+        marks = ",".join("?" * len(ids))
+        rows = self.catalogue.reader().execute(
+            "SELECT c.id, c.kind, c.text, c.page, c.context, c.caption, c.words, "  # noqa: S608
+            "c.x0, c.y0, c.x1, c.y1, d.id, d.uri, d.title, d.media_type, d.metadata "
+            f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id IN ({marks})",
+            tuple(ids),
+        )
+        return {row[0]: _evidence(row) for row in rows}
+
+    def size(self, collection: str, space: Space) -> int:
+        """How many vectors a collection has in a space."""
+        return len(self._spaces.index(self.collection_id(collection), space.name, space.dim))
+
+    def save(self, collection: str) -> None:
+        """Write the derived index files, once a batch.
+
+        Raises:
+            DiskFullError: If there is no space; the documents are safe all the same.
+        """
+        key = self.collection_id(collection)
+        for space in (self.text, self.image):
+            self._spaces.save(key, space.name, space.dim)
+
+    # --- embedders ---------------------------------------------------------
+
+    def stale_spaces(self) -> list[str]:
+        """Names of the spaces that the home was built with and that are not in use now."""
+        kept = dict(self.catalogue.reader().execute("SELECT key, value FROM meta"))
+        return [
+            kept[_kind(space)]
+            for space in (self.text, self.image)
+            if kept.get(_kind(space), space.name) != space.name
+        ]
+
+    @contextmanager
+    def replacing_vectors(self) -> Iterator[sqlite3.Connection]:
+        """A transaction in which all vectors may be written anew.
+
+        At its end the home belongs to the embedders in use.
+        """
+        with self.catalogue.transaction() as connection:
+            yield connection
+            connection.execute(
+                "DELETE FROM vectors WHERE space NOT IN (?, ?)", (self.text.name, self.image.name)
+            )
+            for space in (self.text, self.image):
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_kind(space), space.name)
+                )
+            connection.execute("UPDATE collections SET generation = generation + 1")
+
+    def _check_spaces(self) -> None:
+        stale = self.stale_spaces()
+        if stale:
+            raise EmbedderMismatchError(
+                f"the home {self.home} was built with {', '.join(stale)}; "
+                f"the settings ask for {self.text.name} and {self.image.name}.",
+                remedy="Run `cogagent reindex`, or set the embedder back.",
+            )
+
+    # --- rows --------------------------------------------------------------
+
+    def _find_collection(self, name: str) -> int | None:
+        row = self.catalogue.reader().execute(
+            "SELECT id FROM collections WHERE name = ?", (name,)
+        ).fetchone()
+        return row[0] if row else None
+
+    def _insert(self, connection: sqlite3.Connection, collection: int, entry: Entry) -> None:
+        old = connection.execute(
+            "SELECT id, version, enabled FROM documents WHERE collection = ? AND uri = ?",
+            (collection, entry.uri),
+        ).fetchone()
+        document, version, enabled = old or (f"doc-{uuid.uuid4().hex[:16]}", 0, 1)
+        if old:
+            self._remove(connection, collection, document)
+        connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                document, collection, entry.uri, entry.content, entry.recipe, entry.title,
+                entry.media_type, entry.pages, json.dumps(dict(entry.metadata)), version + 1,
+                enabled,
+            ),
+        )  # fmt: skip
+        connection.executemany(
+            "INSERT INTO elements (document, ord, kind, page, body) VALUES (?, ?, ?, ?, ?)",
+            [
+                (document, order, element.kind, element.page, element.model_dump_json())
+                for order, element in enumerate(entry.elements)
+            ],
+        )
+        for order, chunk in enumerate(entry.chunks):
+            row = connection.execute(
+                "INSERT INTO chunks (document, ord, kind, page, x0, y0, x1, y1, text, context, "
+                "caption, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (
+                    document, order, chunk.kind, chunk.page, *chunk.box, chunk.text,
+                    chunk.context, chunk.caption, chunk.words.to_bytes(),
+                ),
+            ).fetchone()[0]  # fmt: skip
+            connection.execute(
+                f"INSERT INTO {_fts(collection)} (rowid, text, context) VALUES (?, ?, ?)",  # noqa: S608
+                (row, chunk.text, chunk.context),
+            )
+            vectors = [(self.text.name, entry.text_vectors[order])]
+            if order in entry.image_vectors:
+                vectors.append((self.image.name, entry.image_vectors[order]))
+            connection.executemany(
+                "INSERT INTO vectors (space, collection, chunk, vector) VALUES (?, ?, ?, ?)",
+                [(space, collection, row, pack(vector)) for space, vector in vectors],
+            )
+
+    def _remove(self, connection: sqlite3.Connection, collection: int, document: str) -> None:
+        # A contentless FTS5 table is told the old values to delete a row.
+        table = _fts(collection)
+        connection.execute(
+            f"INSERT INTO {table} ({table}, rowid, text, context) "  # noqa: S608
+            "SELECT 'delete', id, text, context FROM chunks WHERE document = ?",
+            (document,),
+        )
+        connection.execute("DELETE FROM documents WHERE id = ?", (document,))
+
+    def _collection_of(self, connection: sqlite3.Connection, document: str) -> int:
+        row = connection.execute(
+            "SELECT collection FROM documents WHERE id = ?", (document,)
+        ).fetchone()
+        if row is None:
+            raise NotFoundError(
+                f"there is no document {document!r}.", remedy="See `cogagent documents list`."
+            )
+        return int(row[0])
+
+    def _documents(self, where: str, params: tuple[object, ...]) -> Iterator[Document]:
+        rows = self.catalogue.reader().execute(
+            "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "  # noqa: S608
+            "d.metadata, d.version, d.enabled FROM documents d "
+            f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri",
+            params,
+        )
+        for row in rows:
+            fields = dict(zip(_DOCUMENT_FIELDS, row, strict=True))
+            yield Document(**fields | {"metadata": json.loads(row[7]), "enabled": bool(row[9])})
+
+
+_DOCUMENT_FIELDS = (
+    "id", "uri", "content", "title", "media_type", "pages", "collection", "metadata", "version",
+    "enabled",
+)  # fmt: skip
+
+
+def _fts(collection: int) -> str:
+    """The lexical index of a collection: its own, so that word statistics are its own."""
+    return f"fts_{collection}"
+
+
+def _kind(space: Space) -> str:
+    return space.name.partition(":")[0]
+
+
+def _touch(connection: sqlite3.Connection, collection: int) -> None:
+    connection.execute(
+        "UPDATE collections SET generation = generation + 1 WHERE id = ?", (collection,)
+    )
+
+
+def _chunk(row: tuple) -> Chunk:  # type: ignore[type-arg]
+    _, kind, text, page, context, caption, words, *box = row
+    return Chunk(
+        kind=kind, text=text, page=page, context=context, caption=caption,
+        words=Words.from_bytes(words), box=make_box(*box),
+    )  # fmt: skip
+
+
+def _evidence(row: tuple) -> Evidence:  # type: ignore[type-arg]
+    chunk = _chunk(row[:11])
+    document, uri, title, media_type, metadata = row[11:]
+    return Evidence(
+        id=f"chunk-{row[0]}", document_id=document, uri=uri, title=title, media_type=media_type,
+        page=chunk.page, box=chunk.box, boxes=tuple(chunk.words.lines(0, len(chunk.text))),
+        modality=chunk.kind, text=chunk.text, caption=chunk.caption, context=chunk.context,
+        score=0.0, metadata=json.loads(metadata), words=chunk.words,
+    )  # fmt: skip
