@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_dir
+from platformdirs import user_cache_dir, user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     def cache_folder(self) -> Path:
         """Where converted models are kept."""
         return self.cache_dir or Path(user_cache_dir("cogagent"))
+
+
+def default_home() -> Path:
+    """The home to use when none is named: ``COGAGENT_HOME``, else the user's data folder."""
+    named = os.environ.get("COGAGENT_HOME")
+    return Path(named).expanduser().absolute() if named else Path(user_data_dir("cogagent"))
 
 
 def load_settings(home: Path | None = None, **overrides: Any) -> Settings:

@@ -8,6 +8,7 @@ y down, both from 0 to 1. Arrays of boxes are ``float`` arrays of shape
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -66,9 +67,9 @@ def make_box(x0: float, y0: float, x1: float, y1: float) -> Box:
     Raises:
         ValueError: If a number is not finite.
     """
-    values = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], dtype=np.float64)
-    if not np.isfinite(values).all():
+    if not all(map(math.isfinite, (x0, y0, x1, y1))):
         raise ValueError(f"a box needs four finite numbers, got {(x0, y0, x1, y1)}")
+    values = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], dtype=np.float64)
     left, top, right, bottom = np.round(np.clip(values, 0.0, 1.0), 6).tolist()
     return Box(left, top, right, bottom)
 
@@ -124,6 +125,16 @@ def from_pdf_points(points: NDArray[np.floating], page: PdfPage) -> NDArray[np.f
     x0, x1 = (array[:, 0] - page.left) / width, (array[:, 2] - page.left) / width
     y0, y1 = (page.top - array[:, 3]) / height, (page.top - array[:, 1]) / height
     return _turn(np.stack([x0, y0, x1, y1], axis=1), page.rotation)
+
+
+def turn(boxes: NDArray[np.floating], degrees: int) -> NDArray[np.float64]:
+    """Fractional boxes of a page after the page is turned clockwise.
+
+    Args:
+        boxes: Shape ``(n, 4)``, page fractions.
+        degrees: A multiple of 90.
+    """
+    return _turn(np.asarray(boxes, dtype=np.float64).reshape(-1, 4), degrees)
 
 
 def to_pdf_points(boxes: NDArray[np.floating], page: PdfPage) -> NDArray[np.float64]:

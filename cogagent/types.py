@@ -184,6 +184,14 @@ class Element(Record):
     """Page: width and height as shown, in points (PDF) or pixels (pictures)."""
     needs_ocr: bool = False
     """Page: its text is in its pixels, to be read from ``raster``."""
+    look: Literal["photograph", "graphic", "page"] | None = None
+    """Picture: what kind of picture it looks like."""
+    tags: tuple[tuple[str, float], ...] = ()
+    """Picture: what it shows, each with its probability."""
+    colours: tuple[str, ...] = ()
+    """Picture: its main colours, the largest first."""
+    vector: NDArray[np.float32] | None = Field(default=None, exclude=True, repr=False)
+    """Picture: its place in the picture embedder's space."""
     raster: Raster | None = Field(default=None, exclude=True, repr=False)
 
 
@@ -202,6 +210,10 @@ class Chunk(Record):
     """Around the chunk on its first page."""
     element: int | None = None
     """``order`` of the element that a table or picture chunk was made from."""
+
+    def embedded_text(self) -> str:
+        """What the text embedder is given: the text under its context."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
 
 
 # --- what is kept ----------------------------------------------------------
@@ -247,7 +259,7 @@ class Query(Record):
     text: str = ""
     tool: Tool = "text"
     kinds: tuple[ChunkKind, ...] = ()
-    """Prefer evidence of these kinds; all are searched when empty."""
+    """Search among these kinds alone; among all when empty."""
     picture: int | None = None
     """Index of the question's picture to search by, for the image tool."""
     why: str = ""
@@ -361,7 +373,6 @@ class Answer(Record):
     """Estimated probability that the evidence answers the question, 0 to 1."""
     usage: Usage = Usage()
     stop_reason: str = ""
-    trace_id: str = ""
 
 
 # --- reports ---------------------------------------------------------------

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +61,15 @@ class Known(NamedTuple):
     content: str
     recipe: str
     version: int
+
+
+class Unembedded(NamedTuple):
+    """A chunk that lacks a vector."""
+
+    id: int
+    collection: int
+    document: str
+    chunk: Chunk
 
 
 class Store:
@@ -188,10 +196,7 @@ class Store:
                     "DELETE FROM failures WHERE collection = ? AND uri = ?", (key, entry.uri)
                 )
             _touch(connection, key)
-            for space in (self.text, self.image):
-                connection.execute(
-                    "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_kind(space), space.name)
-                )
+            self._record_spaces(connection)
 
     def delete(self, documents: Iterable[str]) -> None:
         """Delete documents by id, in one transaction.
@@ -377,22 +382,58 @@ class Store:
             if kept.get(_kind(space), space.name) != space.name
         ]
 
-    @contextmanager
-    def replacing_vectors(self) -> Iterator[sqlite3.Connection]:
-        """A transaction in which all vectors may be written anew.
+    def unembedded(self, space: Space, limit: int) -> list[Unembedded]:
+        """Chunks that have no vector in ``space`` yet and need one.
 
-        At its end the home belongs to the embedders in use.
+        A chunk needs a picture vector if it has one in another picture space.
+        """
+        needs = (
+            "TRUE"
+            if space == self.text
+            else "EXISTS (SELECT 1 FROM vectors o WHERE o.chunk = c.id AND o.space LIKE 'image:%')"
+        )
+        rows = self.catalogue.reader().execute(
+            "SELECT c.id, d.collection, d.id, c.kind, c.text, c.page, c.context, c.caption, "  # noqa: S608
+            "c.words, c.x0, c.y0, c.x1, c.y1 FROM chunks c JOIN documents d ON d.id = c.document "
+            "WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE v.chunk = c.id AND v.space = ?) "
+            f"AND {needs} ORDER BY c.id LIMIT ?",
+            (space.name, limit),
+        )
+        return [Unembedded(*row[:3], _chunk((row[0], *row[3:]))) for row in rows]
+
+    def add_vectors(self, space: Space, rows: Iterable[tuple[Unembedded, Vectors]]) -> None:
+        """Give chunks their vectors in a space; chunks that are gone are left out."""
+        with self.catalogue.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors (space, collection, chunk, vector) "
+                "SELECT ?, ?, id, ? FROM chunks WHERE id = ?",
+                [
+                    (space.name, chunk.collection, pack(vector), chunk.id)
+                    for chunk, vector in rows
+                ],
+            )
+
+    def settle(self) -> bool:
+        """Make the embedders in use the home's, if every chunk has its vectors.
+
+        Returns:
+            Whether it was done; if not, there are chunks to embed first.
         """
         with self.catalogue.transaction() as connection:
-            yield connection
+            if self.unembedded(self.text, 1) or self.unembedded(self.image, 1):
+                return False
             connection.execute(
                 "DELETE FROM vectors WHERE space NOT IN (?, ?)", (self.text.name, self.image.name)
             )
-            for space in (self.text, self.image):
-                connection.execute(
-                    "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_kind(space), space.name)
-                )
+            self._record_spaces(connection)
             connection.execute("UPDATE collections SET generation = generation + 1")
+            return True
+
+    def _record_spaces(self, connection: sqlite3.Connection) -> None:
+        for space in (self.text, self.image):
+            connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_kind(space), space.name)
+            )
 
     def _check_spaces(self) -> None:
         stale = self.stale_spaces()
