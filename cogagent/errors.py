@@ -112,7 +112,8 @@ class DocumentError(CogAgentError):
     @staticmethod
     def from_dict(data: dict[str, Any]) -> DocumentError:
         """The error that ``to_dict`` described; an unknown code becomes the base class."""
-        kinds = {kind.code: kind for kind in (DocumentError, *DocumentError.__subclasses__())}
+        every: tuple[type[DocumentError], ...] = (DocumentError, *DocumentError.__subclasses__())
+        kinds = {kind.code: kind for kind in every}
         kind = kinds.get(data["code"], DocumentError)
         return kind(data["message"], uri=data["uri"], stage=data["stage"], remedy=data["remedy"])
 

@@ -137,6 +137,25 @@ def turn(boxes: NDArray[np.floating], degrees: int) -> NDArray[np.float64]:
     return _turn(np.asarray(boxes, dtype=np.float64).reshape(-1, 4), degrees)
 
 
+def turn_points(
+    boxes: NDArray[np.floating], size: tuple[float, float], degrees: int
+) -> NDArray[np.float64]:
+    """Boxes in points of a page, origin top left, after the page is turned clockwise.
+
+    Args:
+        boxes: Shape ``(n, 4)``, points of the page before it is turned.
+        size: Its width and height before it is turned.
+        degrees: A multiple of 90.
+    """
+    width, height = size if degrees % 180 == 0 else size[::-1]
+    return turn(from_pixels(boxes, size), degrees) * np.array([width, height, width, height])
+
+
+def to_shown_points(points: NDArray[np.floating], page: PdfPage) -> NDArray[np.float64]:
+    """PDF user-space boxes in points of the page as shown, origin top left, y down."""
+    return from_pdf_points(points, page) * np.array([*page.size, *page.size])
+
+
 def to_pdf_points(boxes: NDArray[np.floating], page: PdfPage) -> NDArray[np.float64]:
     """Page fractions as PDF user-space boxes; the inverse of :func:`from_pdf_points`.
 
@@ -154,9 +173,7 @@ def to_pdf_points(boxes: NDArray[np.floating], page: PdfPage) -> NDArray[np.floa
     return np.stack([left, bottom, right, top], axis=1)
 
 
-def from_pixels(
-    boxes: NDArray[np.floating], size: tuple[float, float]
-) -> NDArray[np.float64]:
+def from_pixels(boxes: NDArray[np.floating], size: tuple[float, float]) -> NDArray[np.float64]:
     """Pixel boxes as fractions of a raster of ``size`` = (width, height) pixels.
 
     Pixel coordinates are edges, not centres: a box over the whole raster is
@@ -193,9 +210,7 @@ def place(inner: Boxes, outer: Box) -> Boxes:
 
 def pad(box: Box, horizontal: float, vertical: float) -> Box:
     """``box`` grown by fractions of the page on each side, within the page."""
-    return make_box(
-        box.x0 - horizontal, box.y0 - vertical, box.x1 + horizontal, box.y1 + vertical
-    )
+    return make_box(box.x0 - horizontal, box.y0 - vertical, box.x1 + horizontal, box.y1 + vertical)
 
 
 def merge_lines(boxes: Boxes) -> list[Box]:
@@ -216,7 +231,12 @@ def merge_lines(boxes: Boxes) -> list[Box]:
             shared = min(line[3], y1) - max(line[1], y0)
             smaller = max(min(line[3] - line[1], y1 - y0), 1e-9)
             if shared / smaller >= 0.5 and x0 >= last_right - 0.01:
-                lines[-1] = [min(line[0], x0), min(line[1], y0), max(line[2], x1), max(line[3], y1)]
+                lines[-1] = [
+                    min(line[0], x0),
+                    min(line[1], y0),
+                    max(line[2], x1),
+                    max(line[3], y1),
+                ]
                 last_right = x1
                 continue
         lines.append([x0, y0, x1, y1])

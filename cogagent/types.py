@@ -210,6 +210,9 @@ class Chunk(Record):
     """Around the chunk on its first page."""
     element: int | None = None
     """``order`` of the element that a table or picture chunk was made from."""
+    parent: int | None = None
+    """Position of the first chunk of the passage that this one belongs to: words are
+    searched by passages, which are longer than chunks. ``None``: a passage by itself."""
 
     def embedded_text(self) -> str:
         """What the text embedder is given: the text under its context."""

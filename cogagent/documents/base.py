@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from cogagent.types import Element, Source
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cogagent.types import Element, Raster, Source
 
 
 @runtime_checkable
 class Loader(Protocol):
-    """Reads one kind of document.
+    """Reads one kind of document; built as ``SomeLoader(limits, parse)``.
 
     Elements come in reading order. A ``page`` element opens each page and
     carries its size; a page whose text is in its pixels has ``needs_ocr`` and
     ``raster`` set, and a picture found on a page brings its ``raster``. Loading
     streams: a page's elements are yielded before the next page is read.
+
+    The first ``page`` element's ``caption`` holds the title that the document
+    gives itself (PDF metadata, HTML ``<title>``, Markdown front matter); it is
+    empty when there is none. Other ``page`` elements have no caption.
     """
 
     media_types: tuple[str, ...]
@@ -28,3 +35,29 @@ class Loader(Protocol):
             DocumentError: A subclass that says what is wrong with the source.
         """
         ...
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """What a loader also is if its documents have pages to look at."""
+
+    def render(self, source: Source, page: int, dpi: int) -> Raster:
+        """One page as a reader sees it: rotated and cropped, so that boxes fit.
+
+        Args:
+            source: With ``data``.
+            page: From 1.
+            dpi: Resolution; a picture comes in its own pixels instead.
+
+        Raises:
+            DocumentError: A subclass that says what is wrong with the source, or
+                that there is no such page.
+        """
+        ...
+
+
+def label(uri: str) -> str:
+    """A short printable name of a source, for messages: its file name, quoted."""
+    name = PurePath(uri).name or uri
+    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
+    return f"'{shown[:117]}...'" if len(shown) > 120 else f"'{shown}'"

@@ -46,9 +46,11 @@ CREATE TABLE chunks (
     text TEXT NOT NULL,
     context TEXT NOT NULL,
     caption TEXT NOT NULL,
-    words BLOB NOT NULL                        -- types.Words.to_bytes
+    words BLOB NOT NULL,                       -- types.Words.to_bytes
+    parent INTEGER                             -- first chunk of its passage, a row of the lexical index
 );
 CREATE INDEX chunks_document ON chunks(document, ord);
+CREATE INDEX chunks_parent ON chunks(parent);
 
 CREATE TABLE vectors (
     space TEXT NOT NULL,                       -- 'text:' or 'image:' and the embedder's name

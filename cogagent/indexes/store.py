@@ -16,12 +16,25 @@ from cogagent.errors import EmbedderMismatchError, InputError, NotFoundError, St
 from cogagent.geometry import make_box
 from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.filters import Filters, Selection, select
-from cogagent.indexes.spaces import Spaces, pack, unpack
+from cogagent.indexes.spaces import Spaces, generation, pack, unpack
 from cogagent.indexes.vectors import Ids, Vectors
-from cogagent.types import Chunk, Collection, Document, Element, Evidence, Failure, Words
+from cogagent.types import (
+    Chunk,
+    Collection,
+    Document,
+    Element,
+    Evidence,
+    Failure,
+    MetaValue,
+    Words,
+)
 
-TITLE_WEIGHT = 1.0
-"""BM25 weight of a chunk's context (title, headings) against its text."""
+CONTEXT_WEIGHT = 2.0
+"""BM25 weight of a passage's context (title, headings) against its text."""
+
+
+_SELECTIONS = 32
+"""How many results of filters are remembered."""
 
 
 class Space(NamedTuple):
@@ -99,6 +112,7 @@ class Store:
         self.image = image
         self.catalogue = Catalogue(home / "catalogue.sqlite")
         self._spaces = Spaces(home / "indexes", self.catalogue)
+        self._selections: dict[tuple[int, int, str], Selection | None] = {}
         if not adopt:
             self._check_spaces()
 
@@ -217,10 +231,11 @@ class Store:
             NotFoundError: If it is not there.
         """
         with self.catalogue.transaction() as connection:
-            self._collection_of(connection, document)
+            collection = self._collection_of(connection, document)
             connection.execute(
                 "UPDATE documents SET enabled = ? WHERE id = ?", (enabled, document)
             )
+            _touch(connection, collection)
 
     def documents(self, collection: str) -> list[Document]:
         """The documents of a collection by uri."""
@@ -250,8 +265,8 @@ class Store:
         found = self.document(document)
         connection = self.catalogue.reader()
         rows = connection.execute(
-            "SELECT id, kind, text, page, context, caption, words, x0, y0, x1, y1 FROM chunks "
-            "WHERE document = ? ORDER BY ord",
+            "SELECT id, kind, text, page, context, caption, words, x0, y0, x1, y1, parent "
+            "FROM chunks WHERE document = ? ORDER BY ord",
             (document,),
         ).fetchall()
         recipe = connection.execute(
@@ -267,8 +282,8 @@ class Store:
             )
             for space in (self.text, self.image)
         }
-        ids = [row[0] for row in rows]
-        text = b"".join(vectors[self.text].get(key, b"") for key in ids)
+        position = {row[0]: order for order, row in enumerate(rows)}
+        text = b"".join(vectors[self.text].get(key, b"") for key in position)
         return Entry(
             uri=found.uri,
             content=found.content,
@@ -278,10 +293,12 @@ class Store:
             pages=found.pages,
             metadata=found.metadata,
             elements=list(self.elements(document)),
-            chunks=[_chunk(row) for row in rows],
+            chunks=[
+                _chunk(row[:-1]).model_copy(update={"parent": position[row[-1]]}) for row in rows
+            ],
             text_vectors=unpack(text, self.text.dim),
             image_vectors={
-                ids.index(key): unpack(vector, self.image.dim)[0]
+                position[key]: unpack(vector, self.image.dim)[0]
                 for key, vector in vectors[self.image].items()
             },
         )
@@ -313,31 +330,53 @@ class Store:
         Raises:
             UnknownFieldError: If a filter names an unknown field.
         """
-        return select(self.catalogue.reader(), self.collection_id(collection), filters)
+        key = self.collection_id(collection)
+        connection = self.catalogue.reader()
+        wanted = (key, generation(connection, key), repr(sorted((filters or {}).items())))
+        if wanted not in self._selections:
+            while len(self._selections) >= _SELECTIONS:
+                self._selections.pop(next(iter(self._selections), wanted), None)
+            self._selections[wanted] = select(connection, key, filters)
+        return self._selections[wanted]
 
     def lexical(
         self, collection: str, terms: Sequence[str], k: int, selection: Selection | None
     ) -> tuple[Ids, Vectors]:
-        """The ``k`` best chunks by BM25 over stemmed words: ids and scores, best first.
+        """The chunks of the ``k`` best passages by BM25 over stemmed words, best first.
 
         Args:
             collection: Its name.
             terms: Words or phrases, any of which may match; taken literally.
-            k: How many.
+            k: How many passages.
             selection: From :meth:`select`.
+
+        Returns:
+            Ids of chunks, and the scores of their passages.
         """
         quoted = ['"' + term.replace('"', '""').replace("\0", " ") + '"' for term in terms]
         if not quoted:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         table = _fts(self.collection_id(collection))
-        within = f"AND rowid IN ({selection.sql})" if selection else ""
+        params: tuple[MetaValue, ...] = (" OR ".join(quoted),)
+        within = ""
+        if selection is not None:
+            # The plus keeps SQLite from looking each row up in the full-text index.
+            within = f"AND +rowid IN (SELECT parent FROM chunks WHERE id IN ({selection.sql}))"
+            params += selection.params
         rows = self.catalogue.reader().execute(
-            f"SELECT rowid, -rank FROM {table} WHERE {table} MATCH ? "  # noqa: S608
-            f"AND rank MATCH 'bm25(1.0, {TITLE_WEIGHT})' {within} ORDER BY rank LIMIT ?",
-            (" OR ".join(quoted), *(selection.params if selection else ()), k),
+            f"WITH passages AS (SELECT rowid AS id, -rank AS score FROM {table} "  # noqa: S608
+            f"WHERE {table} MATCH ? AND rank MATCH 'bm25(1.0, {CONTEXT_WEIGHT})' {within} "
+            "ORDER BY rank LIMIT ?) "
+            "SELECT c.id, p.score FROM passages p JOIN chunks c ON c.parent = p.id "
+            "ORDER BY p.score DESC, c.id",
+            (*params, k),
         ).fetchall()
         found = np.array(rows, np.float64).reshape(-1, 2)
-        return found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
+        ids, scores = found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
+        if selection is not None:
+            allowed = np.isin(ids, selection.ids)
+            ids, scores = ids[allowed], scores[allowed]
+        return ids, scores
 
     def nearest(
         self, collection: str, space: Space, vector: Vectors, k: int, allowed: Ids | None
@@ -475,6 +514,7 @@ class Store:
                 for order, element in enumerate(entry.elements)
             ],
         )
+        ids: list[int] = []
         for order, chunk in enumerate(entry.chunks):
             row = connection.execute(
                 "INSERT INTO chunks (document, ord, kind, page, x0, y0, x1, y1, text, context, "
@@ -484,9 +524,10 @@ class Store:
                     chunk.context, chunk.caption, chunk.words.to_bytes(),
                 ),
             ).fetchone()[0]  # fmt: skip
+            ids.append(row)
             connection.execute(
-                f"INSERT INTO {_fts(collection)} (rowid, text, context) VALUES (?, ?, ?)",  # noqa: S608
-                (row, chunk.text, chunk.context),
+                "UPDATE chunks SET parent = ? WHERE id = ?",
+                (row if chunk.parent is None else ids[chunk.parent], row),
             )
             vectors = [(self.text.name, entry.text_vectors[order])]
             if order in entry.image_vectors:
@@ -495,14 +536,17 @@ class Store:
                 "INSERT INTO vectors (space, collection, chunk, vector) VALUES (?, ?, ?, ?)",
                 [(space, collection, row, pack(vector)) for space, vector in vectors],
             )
+        connection.executemany(
+            f"INSERT INTO {_fts(collection)} (rowid, text, context) VALUES (?, ?, ?)",  # noqa: S608
+            _passages(connection, document),
+        )
 
     def _remove(self, connection: sqlite3.Connection, collection: int, document: str) -> None:
         # A contentless FTS5 table is told the old values to delete a row.
         table = _fts(collection)
-        connection.execute(
-            f"INSERT INTO {table} ({table}, rowid, text, context) "  # noqa: S608
-            "SELECT 'delete', id, text, context FROM chunks WHERE document = ?",
-            (document,),
+        connection.executemany(
+            f"INSERT INTO {table} ({table}, rowid, text, context) VALUES ('delete', ?, ?, ?)",  # noqa: S608
+            _passages(connection, document),
         )
         connection.execute("DELETE FROM documents WHERE id = ?", (document,))
 
@@ -537,6 +581,22 @@ _DOCUMENT_FIELDS = (
 def _fts(collection: int) -> str:
     """The lexical index of a collection: its own, so that word statistics are its own."""
     return f"fts_{collection}"
+
+
+def _passages(connection: sqlite3.Connection, document: str) -> list[tuple[int, str, str]]:
+    """The rows of the lexical index for a document: parent, text and context of each passage."""
+    rows = connection.execute(
+        "SELECT parent, text, context FROM chunks WHERE document = ? ORDER BY ord", (document,)
+    )
+    passages: dict[int, tuple[list[str], dict[str, None]]] = {}
+    for parent, text, context in rows:
+        texts, contexts = passages.setdefault(parent, ([], {}))
+        texts.append(text)
+        contexts[context] = None
+    return [
+        (parent, "\n".join(texts), "\n".join(contexts))
+        for parent, (texts, contexts) in passages.items()
+    ]
 
 
 def _kind(space: Space) -> str:

@@ -19,10 +19,12 @@ _PICTURE = re.compile(
 )
 _TABLE = re.compile(r"\b(tables?|rows?|columns?|cells?)\b", re.IGNORECASE)
 _COMPARE = re.compile(
-    r"^(?P<head>.*?\b(?:compare|difference between|between|both|either)\b|which (?:of|is|was|has|had)\b"
-    r".*?[,:]|who (?:is|was)\b.*?,)\s*(?P<first>[^,]+?),?\s+(?:and|or|versus|vs\.?|with|to)\s+"
-    r"(?P<second>[^?]+?)\??$",
+    r"\b(?:compare|difference between|which of|who of)\s+(?P<first>[^,?]+?)\s+"
+    r"(?:and|or|with|to|versus|vs\.?)\s+(?P<second>[^,?]+)",
     re.IGNORECASE,
+)
+_EITHER = re.compile(
+    r",\s*(?P<first>[^,?]+?),?\s+or\s+(?P<second>[^,?]+)\??$", re.IGNORECASE
 )
 _TWO_QUESTIONS = re.compile(
     r"(?:,?\s+and\s+|[;?]\s*)(?=(?:who|what|when|where|which|why|how)\b)", re.IGNORECASE
@@ -52,9 +54,9 @@ class RulePlanner:
             thoughts.append("it speaks of a table")
         queries: list[Query] = []
         for part in parts:
-            queries.append(
-                Query(text=part, kinds=("table",) if wants_table else (), why="words of the text")
-            )
+            if wants_table:
+                queries.append(Query(text=part, kinds=("table",), why="tables by words"))
+            queries.append(Query(text=part, why="text by words and meaning"))
             if wants_picture:
                 queries.append(Query(text=part, tool="image", why="pictures by words"))
         queries += [
@@ -69,13 +71,12 @@ def split_question(question: str) -> list[str]:
     """The questions in a question: itself, or one for each thing it asks.
 
     Two questions joined by "and" come apart where the second starts with a
-    question word. A comparison keeps the whole question and adds one search
-    for each side, since its sides are seldom described in the same passage.
+    question word. A comparison keeps the whole question and adds a search for
+    each side, since its sides are seldom described in the same passage.
     """
-    comparison = _COMPARE.match(question.strip())
+    comparison = _COMPARE.search(question) or _EITHER.search(question)
     if comparison:
-        sides = [comparison["first"].strip(), comparison["second"].strip()]
-        return [question, *sides]
-    parts = [part.strip(" ,;") for part in _TWO_QUESTIONS.split(question)]
-    parts = [part for part in parts if len(part.split()) > 2]
+        return [question, comparison["first"].strip(), comparison["second"].strip()]
+    parts = [part.strip(" ,;?") for part in _TWO_QUESTIONS.split(question)]
+    parts = [f"{part}?" for part in parts if len(part.split()) > 2]
     return parts if len(parts) > 1 else [question]

@@ -1,0 +1,1 @@
+"""Measurements on real data that is not part of the repository."""

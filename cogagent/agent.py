@@ -1,0 +1,483 @@
+"""The front door: ingest, search and ask, from Python.
+
+The main path of a question, top down::
+
+    CogAgent.ask → pipelines.answer.Run → planners.rules → retrievers.text / image
+                                        → pipelines.compose → reading.reader
+
+and of a document::
+
+    CogAgent.ingest → pipelines.ingest.Ingestor → documents.pool → pipelines.seeing
+                                                → documents.chunking → indexes.store
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from cogagent.config import Settings, default_home, load_settings
+from cogagent.documents.walk import walk
+from cogagent.errors import CogAgentError, InputError
+from cogagent.indexes.filters import Filters
+from cogagent.pipelines.answer import Run
+from cogagent.pipelines.engine import Engine
+from cogagent.types import (
+    Answer,
+    Budget,
+    Collection,
+    Document,
+    DoneEvent,
+    Element,
+    ErrorEvent,
+    Event,
+    Evidence,
+    Failure,
+    IngestReport,
+    Progress,
+    Query,
+    Raster,
+    Source,
+    as_source,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from cogagent.planners.base import Planner
+
+Picture = "str | Path | bytes | Image"
+T = TypeVar("T")
+
+
+class CogAgent:
+    """Answers questions about documents and pictures, and cites where it read them.
+
+    Example::
+
+        with CogAgent(home="kb") as agent:
+            agent.ingest(["docs/"])
+            answer = agent.ask("What was the revenue in 2018?")
+            print(answer.text, answer.citations[0].page, answer.citations[0].box)
+
+    The asynchronous methods carry the prefix ``a`` and are the implementation;
+    the others run them on the agent's own loop, so they work in notebooks too.
+    One agent may be used from many threads.
+
+    Args:
+        home: Directory of the documents and indexes; made if missing. By
+            default ``COGAGENT_HOME``, else the user's data folder.
+        settings: By default those of the environment and the settings files.
+
+    Raises:
+        ConfigError: If the settings do not hold.
+        EmbedderMismatchError: If the home was built with other embedders.
+        StorageError: If the home cannot be used.
+    """
+
+    def __init__(
+        self,
+        home: str | Path | None = None,
+        settings: Settings | None = None,
+        *,
+        adopt: bool = False,
+    ) -> None:
+        self.home = Path(home).expanduser().absolute() if home is not None else default_home()
+        self.settings = settings if settings is not None else load_settings(self.home)
+        self._engine = Engine(self.home, self.settings, adopt=adopt)
+        self._threads = ThreadPoolExecutor(
+            max(4, self.settings.threads()), thread_name_prefix="cogagent"
+        )
+        self._loop = _Loop()
+        self.documents = Documents(self)
+        self.collections = Collections(self)
+
+    # --- ingest ------------------------------------------------------------
+
+    def ingest(
+        self,
+        sources: Sequence[Source | str | Path] | Source | str | Path,
+        collection: str = "default",
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Read files, folders and Sources into a collection.
+
+        A source that was ingested before is skipped if it has not changed and
+        replaced if it has. One that cannot be read is reported and costs
+        nothing else.
+
+        Args:
+            sources: Paths of files and folders, or :class:`Source` objects.
+            collection: Made if missing.
+            on_progress: Called from other threads while the work goes on.
+
+        Raises:
+            InputError: If a source is of the wrong type, or the name is.
+            DiskFullError: If there is no space left; what was stored stays.
+            StorageError: If the home cannot be written.
+        """
+        return self._loop.run(self.aingest(sources, collection, on_progress))
+
+    async def aingest(
+        self,
+        sources: Sequence[Source | str | Path] | Source | str | Path,
+        collection: str = "default",
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """The asynchronous twin of :meth:`ingest`."""
+        items = [sources] if isinstance(sources, Source | str | Path) else list(sources)
+        cancelled = threading.Event()
+        try:
+            return await self._blocking(
+                self._ingest, items, collection, on_progress, cancelled.is_set
+            )
+        finally:
+            cancelled.set()
+
+    def reindex(
+        self, on_progress: Callable[[Progress], None] | None = None
+    ) -> IngestReport:
+        """Embed everything in the home anew, with the embedders of the settings."""
+        return self._loop.run(self._blocking(self._engine.reindex, on_progress))
+
+    # --- search ------------------------------------------------------------
+
+    def search(
+        self,
+        query: str = "",
+        k: int = 10,
+        modality: Literal["text", "image", "all"] = "all",
+        image: Any = None,
+        collection: str = "default",
+        filters: Filters | None = None,
+    ) -> list[Evidence]:
+        """The ``k`` best pieces of evidence, best first.
+
+        Args:
+            query: Words to search for; may be empty when ``image`` is given.
+            k: How many, at least 1.
+            modality: ``text`` for passages and tables, ``image`` for pictures.
+            image: A picture (path, bytes or PIL image) to find similar ones to.
+            collection: Its name.
+            filters: Field names and the values they must have: ``document``,
+                ``uri``, ``title``, ``media_type``, ``page``, ``kind``, or any
+                key of the documents' metadata.
+
+        Raises:
+            InputError: If there is nothing to search for, or ``k`` is below 1.
+            NotFoundError: If there is no such collection.
+            UnknownFieldError: If a filter names an unknown field.
+        """
+        return self._loop.run(self.asearch(query, k, modality, image, collection, filters))
+
+    async def asearch(
+        self,
+        query: str = "",
+        k: int = 10,
+        modality: Literal["text", "image", "all"] = "all",
+        image: Any = None,
+        collection: str = "default",
+        filters: Filters | None = None,
+    ) -> list[Evidence]:
+        """The asynchronous twin of :meth:`search`."""
+        if k < 1:
+            raise InputError(f"k must be at least 1, not {k}.")
+        if not query.strip() and image is None:
+            raise InputError("there is nothing to search for.", remedy="Give words or a picture.")
+        rasters = [_raster(image)] if image is not None else []
+        found: list[Evidence] = await self._blocking(
+            self._engine.search, query, k, modality, rasters, collection, filters
+        )
+        return found
+
+    # --- ask ---------------------------------------------------------------
+
+    def ask(
+        self,
+        question: str,
+        images: Sequence[Any] = (),
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        filters: Filters | None = None,
+    ) -> Answer:
+        """Answer a question from a collection, with citations.
+
+        Args:
+            question: In plain words.
+            images: Pictures that belong to the question: paths, bytes or PIL images.
+            collection: Its name.
+            planner: The name of one, or one of your own; ``rules`` by default.
+            budget: The most the answer may cost.
+            filters: As for :meth:`search`.
+
+        Raises:
+            InputError: If the question is empty or too long, or a picture unreadable.
+            NotFoundError: If there is no such collection.
+            ModelError: If a model fails.
+        """
+        return self._loop.run(self.aask(question, images, collection, planner, budget, filters))
+
+    async def aask(
+        self,
+        question: str,
+        images: Sequence[Any] = (),
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        filters: Filters | None = None,
+    ) -> Answer:
+        """The asynchronous twin of :meth:`ask`."""
+        run = await self._start(question, images, collection, planner, budget, filters)
+        async for event in run.events():
+            if isinstance(event, DoneEvent):
+                return event.answer
+        raise CogAgentError("the run ended without an answer.")
+
+    def stream(
+        self,
+        question: str,
+        images: Sequence[Any] = (),
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        filters: Filters | None = None,
+    ) -> Iterator[Event]:
+        """The events of an answer as it is made; takes what :meth:`ask` takes.
+
+        Errors come as a last ``error`` event, not as exceptions.
+        """
+        return self._loop.iterate(
+            self.astream(question, images, collection, planner, budget, filters)
+        )
+
+    async def astream(
+        self,
+        question: str,
+        images: Sequence[Any] = (),
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        filters: Filters | None = None,
+    ) -> AsyncIterator[Event]:
+        """The asynchronous twin of :meth:`stream`."""
+        try:
+            run = await self._start(question, images, collection, planner, budget, filters)
+            async for event in run.events():
+                yield event
+        except CogAgentError as error:
+            yield ErrorEvent(code=error.code, message=str(error))
+
+    # --- life --------------------------------------------------------------
+
+    def close(self) -> None:
+        """Release files, threads and processes; the agent cannot be used afterwards."""
+        self._loop.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._engine.close()
+
+    def __enter__(self) -> CogAgent:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> CogAgent:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    # --- inside ------------------------------------------------------------
+
+    def _ingest(
+        self,
+        items: list[Source | str | Path],
+        collection: str,
+        on_progress: Callable[[Progress], None] | None,
+        cancelled: Callable[[], bool],
+    ) -> IngestReport:
+        wanted: list[Source | Failure] = []
+        for item in items:
+            source = as_source(item)
+            wanted += [source] if source.data is not None else walk(source)
+        return self._engine.ingestor().run(wanted, collection, on_progress, cancelled)
+
+    async def _start(
+        self,
+        question: str,
+        images: Sequence[Any],
+        collection: str,
+        planner: str | Planner | None,
+        budget: Budget | None,
+        filters: Filters | None,
+    ) -> Run:
+        rasters = [_raster(image) for image in images]
+        tools = await self._blocking(self._engine.tools, collection, filters, rasters)
+        return Run(
+            question,
+            planner=self._engine.planner(planner),
+            tools=tools,
+            composer=await self._blocking(self._engine.composer),
+            blocking=self._blocking,
+            budget=budget or Budget(),
+            pictures=len(rasters),
+        )
+
+    async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(call, *args))
+
+
+class Documents:
+    """The documents of a home: ``agent.documents``."""
+
+    def __init__(self, agent: CogAgent) -> None:
+        self._store = agent._engine.store
+
+    def list(self, collection: str = "default") -> list[Document]:
+        """The documents of a collection, by uri."""
+        return self._store.documents(collection)
+
+    def get(self, document: str) -> Document:
+        """One document by id."""
+        return self._store.document(document)
+
+    def elements(self, document: str) -> Iterator[Element]:
+        """What was found in a document, in reading order."""
+        self._store.document(document)
+        return self._store.elements(document)
+
+    def delete(self, *documents: str) -> None:
+        """Delete documents by id, all or none."""
+        self._store.delete(documents)
+
+    def disable(self, document: str) -> None:
+        """Leave a document out of searches without forgetting it."""
+        self._store.set_enabled(document, False)
+
+    def enable(self, document: str) -> None:
+        """Take a disabled document into searches again."""
+        self._store.set_enabled(document, True)
+
+    def failures(self, collection: str = "default") -> list[Failure]:
+        """Sources that could not be ingested, and why."""
+        return self._store.failures(collection)
+
+
+class Collections:
+    """The collections of a home: ``agent.collections``."""
+
+    def __init__(self, agent: CogAgent) -> None:
+        self._store = agent._engine.store
+
+    def list(self) -> list[Collection]:
+        """All collections, by name."""
+        return self._store.collections()
+
+    def create(self, name: str) -> None:
+        """Make a collection; nothing happens if it is there."""
+        self._store.create_collection(name)
+
+    def delete(self, name: str) -> None:
+        """Delete a collection with its documents."""
+        self._store.delete_collection(name)
+
+
+class _Loop:
+    """An event loop on a thread of its own, started when first used."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` to its end; an interrupt cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._running())
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """The items as they come; leaving early closes the source."""
+        ended = object()
+
+        async def following() -> Any:
+            return await anext(items, ended)
+
+        async def closing() -> None:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+
+        try:
+            while (item := self.run(following())) is not ended:
+                yield item
+        finally:
+            self.run(closing())
+
+    def close(self) -> None:
+        """Stop the loop and its thread."""
+        with self._lock:
+            if self._loop is not None and self._thread is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join()
+                self._loop.close()
+            self._loop = self._thread = None
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="cogagent-loop", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+
+def _raster(picture: Any) -> Raster:
+    """A picture of any accepted kind as pixels.
+
+    Raises:
+        InputError: If it is of another kind, or not readable as a picture.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    import numpy as np
+
+    try:
+        if isinstance(picture, Raster):
+            return picture
+        if isinstance(picture, bytes):
+            picture = Image.open(io.BytesIO(picture))
+        elif isinstance(picture, str | Path):
+            picture = Image.open(Path(picture).expanduser())
+        if not isinstance(picture, Image.Image):
+            raise InputError(
+                f"a {type(picture).__name__} is no picture.",
+                remedy="Pass a path, bytes or a PIL image.",
+            )
+        upright = ImageOps.exif_transpose(picture)
+        return Raster(np.asarray(upright.convert("RGB")))
+    except (OSError, UnidentifiedImageError, ValueError) as error:
+        raise InputError(f"the picture cannot be read: {error}.") from error

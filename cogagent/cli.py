@@ -1,0 +1,400 @@
+"""The command line: results on stdout, progress and messages on stderr.
+
+Exit codes: 0 done, 2 wrong use, 3 done in part (the failures are listed), 1
+anything else. Heavy modules are imported by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cogagent.errors import CogAgentError, ConfigError, InputError
+
+if TYPE_CHECKING:
+    from cogagent.agent import CogAgent
+    from cogagent.types import Answer, Progress
+
+app = typer.Typer(
+    name="cogagent",
+    help="Ask documents and pictures; every claim points at a page and a rectangle.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+documents = typer.Typer(help="List, show, delete, disable and enable documents.")
+collections = typer.Typer(help="List, create and delete collections.")
+config = typer.Typer(help="Show the settings.")
+app.add_typer(documents, name="documents", no_args_is_help=True)
+app.add_typer(collections, name="collections", no_args_is_help=True)
+app.add_typer(config, name="config", no_args_is_help=True)
+
+
+class Modality(StrEnum):
+    """What to search among."""
+
+    text = "text"
+    image = "image"
+    all = "all"
+
+
+class _Globals:
+    """What the options before the command said."""
+
+    home: Path | None = None
+    json: bool = False
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+CollectionName = Annotated[str, typer.Option("--collection", help="Which collection.")]
+DocumentId = Annotated[str, typer.Argument(help="A document's id, as `documents list` shows it.")]
+
+
+@app.callback()
+def _options(
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="COGAGENT_HOME", help="Where documents and indexes are kept.", metavar="DIR"
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    _Globals.home, _Globals.json = home, as_json
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Files and folders.")],
+    collection: CollectionName = "default",
+    as_json: Json = False,
+) -> None:
+    """Read files and folders into a collection."""
+    with _agent() as agent, _progress() as show:
+        report = agent.ingest(paths, collection=collection, on_progress=show)
+    if _wants_json(as_json):
+        _print_json(report)
+    else:
+        print(
+            f"{report.ingested} ingested, {report.skipped} unchanged, {len(report.failed)} failed; "
+            f"{report.pages} pages, {report.chunks} passages, {report.images} pictures "
+            f"in {report.seconds:.1f} s"
+        )
+    for failure in report.failed:
+        _say(f"failed at {failure.stage}: {failure.uri!r}: {failure.error} {failure.remedy}")
+    if report.failed:
+        raise typer.Exit(3)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="In plain words.")],
+    image: Annotated[
+        list[Path] | None, typer.Option(help="A picture that belongs to the question.")
+    ] = None,
+    collection: CollectionName = "default",
+    planner: Annotated[str | None, typer.Option(help="Which planner; rules by default.")] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Show the steps as they go.")] = False,
+    show: Annotated[
+        Path | None,
+        typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
+    ] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="At most so many steps.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.001, help="At most so many seconds.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question, with citations."""
+    from cogagent.types import Budget
+
+    budget = Budget(
+        **({"steps": max_steps} if max_steps is not None else {}), seconds=timeout
+    )
+    with _agent() as agent:
+        keywords: dict[str, Any] = {
+            "images": image or [], "collection": collection, "planner": planner, "budget": budget,
+        }  # fmt: skip
+        answer = _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
+        if show is not None and answer.citations:
+            agent.draw(answer.citations[0]).save(show)
+    if _wants_json(as_json):
+        _print_json(answer)
+    else:
+        _print_answer(answer)
+    code = {"budget_exhausted": 3, "failed": 1}.get(answer.outcome, 0)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="Words to search for.")] = "",
+    modality: Annotated[Modality, typer.Option(help="What to search among.")] = Modality.all,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many results.")] = 10,
+    image: Annotated[Path | None, typer.Option(help="Find pictures like this one.")] = None,
+    collection: CollectionName = "default",
+    as_json: Json = False,
+) -> None:
+    """Find passages, tables and pictures."""
+    with _agent() as agent:
+        found = agent.search(query, k, modality.value, image, collection)
+    if _wants_json(as_json):
+        _print_json(found)
+        return
+    for rank, piece in enumerate(found, 1):
+        print(f"{rank}. {piece.title}, page {piece.page} [{piece.modality}, {piece.score:.3f}]")
+        print(f"   {_one_line(piece.text, 160)}")
+
+
+@app.command()
+def reindex(as_json: Json = False) -> None:
+    """Embed everything anew, after a change of embedder."""
+    with _agent(adopt=True) as agent, _progress() as show:
+        report = agent.reindex(on_progress=show)
+    if _wants_json(as_json):
+        _print_json(report)
+    else:
+        print(
+            f"{report.chunks} passages and {report.images} pictures embedded "
+            f"in {report.seconds:.1f} s"
+        )
+    if report.failed:
+        for failure in report.failed:
+            _say(f"failed: {failure.uri!r}: {failure.error} {failure.remedy}")
+        raise typer.Exit(3)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check models, OCR, disk and home, and say how to mend what is amiss."""
+    from cogagent.doctor import examine
+
+    findings = examine(_Globals.home)
+    if _wants_json(as_json):
+        _print_json(findings)
+    else:
+        for finding in findings:
+            print(f"{'ok  ' if finding.ok else 'MEND'} {finding.check}: {finding.detail}")
+            if not finding.ok and finding.remedy:
+                print(f"     {finding.remedy}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    examples: Annotated[Path, typer.Option(help="The folder of example documents.")] = Path("examples"),
+    out: Annotated[Path, typer.Option(help="Where the cited crops are written.")] = Path("demo-out"),
+) -> None:
+    """Ingest the examples, ask three questions and write the cited crops."""
+    from cogagent.demo import run
+
+    with _agent() as agent:
+        run(agent, examples, out, print)
+
+
+@documents.command("list")
+def documents_list(collection: CollectionName = "default", as_json: Json = False) -> None:
+    """The documents of a collection, and the sources that failed."""
+    with _agent() as agent:
+        found, failed = agent.documents.list(collection), agent.documents.failures(collection)
+    if _wants_json(as_json):
+        _print_json(found)
+        return
+    for document in found:
+        state = "" if document.enabled else " (disabled)"
+        print(f"{document.id}  {document.pages:>5} p.  {document.title}{state}  {document.uri}")
+    for failure in failed:
+        _say(f"not ingested: {failure.uri!r}: {failure.error}")
+
+
+@documents.command("show")
+def documents_show(document: DocumentId, as_json: Json = False) -> None:
+    """A document and what was found in it."""
+    with _agent() as agent:
+        found, elements = agent.documents.get(document), list(agent.documents.elements(document))
+    if _wants_json(as_json):
+        print(json.dumps({**_plain(found), "elements": _plain(elements)}, ensure_ascii=False))
+        return
+    print(f"{found.title}\n{found.uri}\n{found.media_type}, {found.pages} pages")
+    for element in elements:
+        if element.kind == "page":
+            print(f"--- page {element.page}")
+        else:
+            print(f"[{element.kind}] {_one_line(element.caption + ' ' + element.text, 300)}")
+
+
+@documents.command("delete")
+def documents_delete(
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Documents' ids.")],
+) -> None:
+    """Delete documents, all or none."""
+    with _agent() as agent:
+        agent.documents.delete(*ids)
+
+
+@documents.command("disable")
+def documents_disable(document: DocumentId) -> None:
+    """Leave a document out of searches without forgetting it."""
+    with _agent() as agent:
+        agent.documents.disable(document)
+
+
+@documents.command("enable")
+def documents_enable(document: DocumentId) -> None:
+    """Take a disabled document into searches again."""
+    with _agent() as agent:
+        agent.documents.enable(document)
+
+
+@collections.command("list")
+def collections_list(as_json: Json = False) -> None:
+    """All collections."""
+    with _agent() as agent:
+        found = agent.collections.list()
+    if _wants_json(as_json):
+        _print_json(found)
+        return
+    for collection in found:
+        print(f"{collection.name}: {collection.documents} documents, {collection.pages} pages")
+
+
+@collections.command("create")
+def collections_create(name: Annotated[str, typer.Argument()]) -> None:
+    """Make a collection."""
+    with _agent() as agent:
+        agent.collections.create(name)
+
+
+@collections.command("delete")
+def collections_delete(name: Annotated[str, typer.Argument()]) -> None:
+    """Delete a collection with its documents."""
+    with _agent() as agent:
+        agent.collections.delete(name)
+
+
+@config.command("show")
+def config_show(as_json: Json = False) -> None:
+    """Every setting, its value and where the value comes from; secrets hidden."""
+    from cogagent.config import default_home, describe, load_settings
+
+    home = _Globals.home or default_home()
+    rows = describe(load_settings(home), home)
+    if _wants_json(as_json):
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    print(f"home = {home}")
+    for row in rows:
+        print(f"{row['name']} = {row['value']}  ({row['source']}; {row['variable']})")
+
+
+def main() -> None:
+    """Run the command line; errors of this package become a message and an exit code."""
+    try:
+        app()
+    except CogAgentError as error:
+        _say(f"cogagent: {error}")
+        sys.exit(2 if isinstance(error, InputError | ConfigError) else 1)
+    except KeyboardInterrupt:
+        _say("cogagent: interrupted; what was stored stays.")
+        sys.exit(130)
+
+
+def _agent(*, adopt: bool = False) -> CogAgent:
+    from cogagent.agent import CogAgent
+
+    return CogAgent(home=_Globals.home, adopt=adopt)
+
+
+def _streamed(agent: CogAgent, question: str, keywords: dict[str, Any]) -> Answer:
+    from cogagent.types import DoneEvent, ErrorEvent, PlanEvent, StepEvent
+
+    for event in agent.stream(question, **keywords):
+        if isinstance(event, PlanEvent):
+            _say(f"step {event.step.number}: {event.step.thought}")
+            for query in event.step.queries:
+                _say(f"  {query.tool}: {query.text or 'your picture'}")
+        elif isinstance(event, StepEvent):
+            _say(f"  {event.step.digest} in {event.step.seconds:.2f} s")
+        elif isinstance(event, ErrorEvent):
+            raise CogAgentError(event.message)
+        elif isinstance(event, DoneEvent):
+            return event.answer
+    raise CogAgentError("the stream ended without an answer.")
+
+
+def _print_answer(answer: Answer) -> None:
+    if answer.short:
+        print(f"{answer.short}\n")
+    print(answer.text)
+    for citation in answer.citations:
+        box = ", ".join(f"{value:.3f}" for value in citation.box)
+        print(f"\n[{citation.marker}] {citation.title}, page {citation.page}, box {box}")
+        print(f"    {citation.uri}")
+    if answer.outcome in ("abstained", "budget_exhausted"):
+        print(f"\nSearched: {'; '.join(answer.searched)}")
+        if answer.outcome == "budget_exhausted":
+            print(f"Stopped: {answer.stop_reason}")
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A progress bar on stderr, when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.completed}/{task.total} documents"),
+        BarColumn(),
+        TextColumn("{task.fields[rate]:.1f} pages/s, {task.fields[left]} left"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, rate=0.0, left="?")
+
+        def show(progress: Progress) -> None:
+            left = progress.seconds_left
+            bar.update(
+                task,
+                total=progress.total,
+                completed=progress.documents,
+                rate=progress.pages_per_second,
+                left="?" if left is None else f"{left:.0f} s",
+            )
+
+        yield show
+
+
+def _wants_json(as_json: bool) -> bool:
+    return as_json or _Globals.json
+
+
+def _plain(value: Any) -> Any:
+    from cogagent.types import to_json_value
+
+    return to_json_value(value)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(_plain(value), ensure_ascii=False))
+
+
+def _one_line(text: str, length: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

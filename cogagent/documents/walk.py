@@ -1,0 +1,86 @@
+"""From what a user names to the files to ingest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cogagent.documents.base import label
+from cogagent.types import Failure, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def walk(source: Source) -> Iterator[Source | Failure]:
+    """The files that a source stands for: itself, or all files in its folder.
+
+    Folders are entered to the bottom, names in order. Hidden files and folders
+    are left out unless named themselves; a folder reached twice, by links, is
+    entered once. What cannot be read is a failure in its place, not an error.
+
+    Args:
+        source: Without ``data``, ``uri`` is a path. Files in a folder take over
+            its metadata, not its title.
+    """
+    if source.data is None and Path(source.uri).is_dir():
+        yield from _folder(source, source.uri, set())
+    else:
+        yield source  # a missing file is found out, and reported, by who reads it
+
+
+def _folder(source: Source, top: str, entered: set[tuple[int, int]]) -> Iterator[Source | Failure]:
+    waiting = [top]
+    while waiting:
+        path = waiting.pop()
+        try:
+            status = os.stat(path)  # noqa: PTH116 - a path may be no valid string
+            if (status.st_dev, status.st_ino) in entered:
+                continue
+            entered.add((status.st_dev, status.st_ino))
+            with os.scandir(path) as entries:
+                found = sorted(
+                    (entry for entry in entries if not entry.name.startswith(".")),
+                    key=lambda entry: entry.name,
+                )
+        except OSError as error:
+            yield _failure(path, error)
+            continue
+        folders = []
+        for entry in found:
+            if Path(entry.path).is_dir():  # unlike the entry's own, false for a circular link
+                folders.append(entry.path)
+            else:
+                yield from _file(source, entry)
+        waiting.extend(reversed(folders))
+
+
+def _file(source: Source, entry: os.DirEntry[str]) -> Iterator[Source | Failure]:
+    path = Path(entry.path)
+    # Sockets, pipes and devices are no documents; a link to nothing should have been one.
+    if not path.is_file() and path.exists():
+        return
+    try:
+        entry.path.encode()
+    except UnicodeEncodeError as error:
+        yield _failure(entry.path, error)
+    else:
+        yield Source(uri=entry.path, metadata=source.metadata)
+
+
+def _failure(path: str, error: OSError | UnicodeEncodeError) -> Failure:
+    # A name that is no valid text cannot be stored or printed; show it escaped.
+    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(error, UnicodeEncodeError):
+        reason, remedy = "its name is not valid UTF-8", "Rename it."
+    else:
+        reason = error.strerror or str(error)
+        remedy = "Check that it is there and may be read."
+    return Failure(
+        uri=shown,
+        error=f"{label(shown)} cannot be read: {reason}.",
+        stage="read",
+        code="unreadable",
+        remedy=remedy,
+    )

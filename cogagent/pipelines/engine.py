@@ -1,0 +1,146 @@
+"""The parts of a home, made when first needed and shared by all callers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from cogagent.config import Settings
+from cogagent.documents.pool import ParserPool
+from cogagent.errors import InputError
+from cogagent.indexes.filters import Filters
+from cogagent.indexes.originals import Originals
+from cogagent.indexes.store import Space, Store
+from cogagent.models.base import ImageEmbedder, TextEmbedder
+from cogagent.models.factory import image_embedder, text_embedder
+from cogagent.pipelines.compose import Composer
+from cogagent.pipelines.ingest import Ingestor
+from cogagent.planners.base import Planner
+from cogagent.planners.rules import RulePlanner
+from cogagent.reading.reader import ExtractiveReader
+from cogagent.retrievers.base import Retriever
+from cogagent.retrievers.image import ImageRetriever
+from cogagent.retrievers.mixed import MixedRetriever
+from cogagent.retrievers.text import TextRetriever
+from cogagent.types import Evidence, IngestReport, Progress, Query, Raster
+from cogagent.vision.eyes import Eyes
+
+Modality = Literal["text", "image", "all"]
+
+
+class Engine:
+    """Store, models and parsers behind one home.
+
+    Args:
+        home: The home directory.
+        settings: Its settings.
+        adopt: Accept that the home was built with other embedders, to reindex it.
+    """
+
+    def __init__(self, home: Path, settings: Settings, *, adopt: bool = False) -> None:
+        self.home = home
+        self.settings = settings
+        self.text_embedder: TextEmbedder = text_embedder(settings)
+        self.image_embedder: ImageEmbedder = image_embedder(settings)
+        self.store = Store(
+            home,
+            text=Space(f"text:{self.text_embedder.name}", self.text_embedder.dim),
+            image=Space(f"image:{self.image_embedder.name}", self.image_embedder.dim),
+            adopt=adopt,
+        )
+        self.originals = Originals(home / "originals")
+        self._making = threading.RLock()
+
+    @cached_property
+    def parsers(self) -> ParserPool:
+        """The parser processes; none is started before the first file."""
+        return ParserPool(self.settings)
+
+    @cached_property
+    def eyes(self) -> Eyes:
+        """What looks at pictures."""
+        return Eyes(self.settings, self.image_embedder)
+
+    @cached_property
+    def _reader(self) -> ExtractiveReader:
+        return ExtractiveReader(self.text_embedder)
+
+    def ingestor(self) -> Ingestor:
+        """What brings sources into this home."""
+        with self._making:
+            return Ingestor(
+                self.store, self.originals, self.parsers, self.text_embedder, self.eyes,
+                self.settings,
+            )  # fmt: skip
+
+    def composer(self) -> Composer:
+        """What writes answers."""
+        with self._making:
+            return Composer(self._reader)
+
+    def planner(self, wanted: str | Planner | None) -> Planner:
+        """A planner by name, or the caller's own.
+
+        Raises:
+            InputError: If there is none of that name.
+        """
+        if wanted is None or wanted == RulePlanner.name:
+            return RulePlanner()
+        if isinstance(wanted, str):
+            raise InputError(
+                f"there is no planner {wanted!r}.", remedy=f"Planners: {RulePlanner.name}."
+            )
+        return wanted
+
+    def tools(
+        self, collection: str, filters: Filters | None, pictures: Sequence[Raster]
+    ) -> Mapping[str, Retriever]:
+        """The retrievers of one question, by the name that planners use.
+
+        Raises:
+            NotFoundError: If there is no such collection.
+            UnknownFieldError: If a filter names an unknown field.
+        """
+        self.store.select(collection, filters)
+        vectors = self.image_embedder.embed_images(pictures) if pictures else ()
+        text = TextRetriever(self.store, self.text_embedder, collection, filters)
+        image = ImageRetriever(
+            self.store, self.image_embedder, text, collection, filters, vectors
+        )
+        return {"text": text, "image": image, "all": MixedRetriever(self.store, text, image)}
+
+    def search(
+        self,
+        query: str,
+        k: int,
+        modality: Modality,
+        pictures: Sequence[Raster],
+        collection: str,
+        filters: Filters | None,
+    ) -> list[Evidence]:
+        """One search without planning; by the picture if there is one."""
+        tools = self.tools(collection, filters, pictures)
+        if pictures:
+            return tools["image"].retrieve(Query(text=query, tool="image", picture=0), k)
+        kinds = ("text", "table") if modality == "text" else ()
+        return tools[modality].retrieve(Query(text=query, kinds=kinds), k)
+
+    def reindex(self, on_progress: Callable[[Progress], None] | None = None) -> IngestReport:
+        """Embed everything anew with the embedders of the settings.
+
+        The old vectors serve until the new ones are complete; a reindex that
+        was cut short goes on where it stopped.
+        """
+        from cogagent.pipelines.reindex import reindex
+
+        return reindex(self.store, self.originals, self.parsers, self.text_embedder,
+                       self.image_embedder, on_progress)  # fmt: skip
+
+    def close(self) -> None:
+        """Release files and processes."""
+        if "parsers" in self.__dict__:
+            self.parsers.close()
+        self.store.close()

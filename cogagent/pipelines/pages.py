@@ -1,0 +1,91 @@
+"""Pages and regions of stored documents as pixels, and citations drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cogagent.documents.pool import ParserPool
+from cogagent.geometry import FULL_PAGE, Box, pad, to_pixels
+from cogagent.indexes.originals import Originals
+from cogagent.indexes.store import Store
+from cogagent.types import Citation, Raster, Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_DPI = 150
+_MARGIN = 0.01
+"""Of the page, around a cropped citation."""
+
+
+class PageView:
+    """Shows what was ingested.
+
+    Args:
+        store: Knows the documents.
+        originals: Has their bytes.
+        parsers: Render them, in their own processes.
+    """
+
+    def __init__(self, store: Store, originals: Originals, parsers: ParserPool) -> None:
+        self.store = store
+        self._originals = originals
+        self._parsers = parsers
+
+    def page(self, document: str, page: int, dpi: int = _DPI) -> Raster:
+        """One page as a reader sees it.
+
+        Args:
+            document: Its id.
+            page: From 1.
+            dpi: Of a PDF page; a picture comes in its own pixels.
+
+        Raises:
+            NotFoundError: If there is no such document or page, or no copy of it.
+            DocumentError: If it cannot be shown.
+        """
+        found = self.store.document(document)
+        source = Source(
+            uri=found.uri,
+            data=self._originals.fetch(found.content),
+            media_type=found.media_type,
+        )
+        return self._parsers.render(source, page, dpi)
+
+    def region(self, document: str, page: int, box: Box = FULL_PAGE, dpi: int = _DPI) -> Raster:
+        """A rectangle of a page, at least one pixel; raises what :meth:`page` does."""
+        raster = self.page(document, page, dpi)
+        left, top, right, bottom = to_pixels(box, raster.size)
+        return Raster(raster.pixels[top:bottom, left:right])
+
+    def crop(self, citation: Citation) -> Image:
+        """The cited place on its page, with a little around it."""
+        from PIL import Image
+
+        box = pad(citation.box, _MARGIN, _MARGIN)
+        return Image.fromarray(self.region(citation.document_id, citation.page, box).pixels)
+
+    def draw(self, citation: Citation) -> Image:
+        """The cited page with the citation's rectangles drawn on it."""
+        from PIL import Image
+
+        raster = self.page(citation.document_id, citation.page)
+        boxes = [entry.box for entry in citation.boxes if entry.page == citation.page]
+        return _marked(Image.fromarray(raster.pixels), boxes)
+
+
+def _marked(page: Image, boxes: Sequence[Box]) -> Image:
+    from PIL import Image, ImageDraw
+
+    layer = Image.new("RGBA", page.size)
+    pen = ImageDraw.Draw(layer)
+    for box in boxes:
+        left, top, right, bottom = to_pixels(box, page.size)
+        pen.rectangle(
+            (left - 2, top - 2, right + 1, bottom + 1),
+            fill=(255, 200, 0, 70),
+            outline=(220, 60, 0, 255),
+            width=2,
+        )
+    return Image.alpha_composite(page.convert("RGBA"), layer).convert("RGB")

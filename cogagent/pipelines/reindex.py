@@ -1,0 +1,94 @@
+"""New vectors for an old home, after a change of embedder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from cogagent.documents.pool import ParserPool
+from cogagent.errors import CogAgentError
+from cogagent.indexes.originals import Originals
+from cogagent.indexes.store import Store, Unembedded
+from cogagent.models.base import ImageEmbedder, TextEmbedder, Vectors
+from cogagent.pipelines.pages import PageView
+from cogagent.types import Failure, IngestReport, Progress
+
+_BATCH = 256
+
+
+def reindex(
+    store: Store,
+    originals: Originals,
+    parsers: ParserPool,
+    text: TextEmbedder,
+    image: ImageEmbedder,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Give every chunk a vector of ``text``, and every picture one of ``image``.
+
+    The old vectors serve until the new ones are complete. A reindex that was
+    cut short goes on where it stopped; documents ingested meanwhile are
+    included. A picture whose original is gone keeps its text and loses its
+    picture vector; it is reported.
+
+    Raises:
+        ModelError: If an embedder fails; the old vectors stay.
+        StorageError: If the home cannot be written.
+    """
+    started = time.monotonic()
+    view = PageView(store, originals, parsers)
+    counts = {"chunks": 0, "images": 0}
+    failures: list[Failure] = []
+
+    def told() -> None:
+        if on_progress is not None:
+            spent = max(time.monotonic() - started, 1e-6)
+            done = counts["chunks"] + counts["images"]
+            on_progress(
+                Progress(documents=done, total=done, pages=0, pages_per_second=done / spent,
+                         seconds_left=None)  # fmt: skip
+            )
+
+    while True:
+        while batch := store.unembedded(store.text, _BATCH):
+            vectors = text.embed([row.chunk.embedded_text() for row in batch])
+            store.add_vectors(store.text, zip(batch, vectors, strict=True))
+            counts["chunks"] += len(batch)
+            told()
+        while batch := store.unembedded(store.image, _BATCH):
+            seen = list(_pictures(batch, view, image, failures))
+            store.add_vectors(store.image, seen)
+            store.drop_pictures([row for row in batch if row.id not in {r.id for r, _ in seen}])
+            counts["images"] += len(seen)
+            told()
+        if store.settle():
+            break
+    for collection in store.collections():
+        store.save(collection.name)
+    return IngestReport(
+        chunks=counts["chunks"],
+        images=counts["images"],
+        failed=tuple(failures),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _pictures(
+    rows: list[Unembedded], view: PageView, image: ImageEmbedder, failures: list[Failure]
+) -> Iterator[tuple[Unembedded, Vectors]]:
+    for row in rows:
+        try:
+            raster = view.region(row.document, row.chunk.page, row.chunk.box)
+        except CogAgentError as error:
+            uri = store_uri(view, row.document)
+            failures.append(
+                Failure(uri=uri, error=error.message, stage="see", code=error.code,
+                        remedy=error.remedy)  # fmt: skip
+            )
+            continue
+        yield row, image.embed_images([raster])[0]
+
+
+def store_uri(view: PageView, document: str) -> str:
+    """The uri of a document that failed."""
+    return view.store.document(document).uri
