@@ -32,6 +32,7 @@ from cogagent.pipelines.engine import Engine
 from cogagent.types import (
     Answer,
     Budget,
+    Citation,
     Collection,
     Document,
     DoneEvent,
@@ -274,6 +275,21 @@ class CogAgent:
                 yield event
         except CogAgentError as error:
             yield ErrorEvent(code=error.code, message=str(error))
+
+    # --- look --------------------------------------------------------------
+
+    def crop(self, cited: Citation | Evidence) -> Image:
+        """The cited place, cut from its page, as a PIL image.
+
+        Raises:
+            NotFoundError: If the home has no copy of the document, or it has no pages.
+            DocumentError: If the page cannot be shown.
+        """
+        return self._engine.pages.crop(cited)
+
+    def draw(self, cited: Citation | Evidence) -> Image:
+        """The cited page with rectangles around what is cited; raises what :meth:`crop` does."""
+        return self._engine.pages.draw(cited)
 
     # --- life --------------------------------------------------------------
 

@@ -452,6 +452,14 @@ class Store:
                 ],
             )
 
+    def drop_pictures(self, rows: Iterable[Unembedded]) -> None:
+        """Let these chunks be without picture vectors: their pictures cannot be had."""
+        with self.catalogue.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM vectors WHERE chunk = ? AND space LIKE 'image:%'",
+                [(row.id,) for row in rows],
+            )
+
     def settle(self) -> bool:
         """Make the embedders in use the home's, if every chunk has its vectors.
 

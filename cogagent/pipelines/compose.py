@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cogagent.reading.pictures import read_pictures
-from cogagent.reading.reader import ExtractiveReader, Passage, Reading
+from cogagent.reading.passage import Passage, Reading
+from cogagent.reading.reader import ExtractiveReader
 from cogagent.types import Citation, Evidence, Outcome, first_page_box
-
-READ = 8
-"""Pieces of evidence that are read for an answer."""
-
 
 @dataclass(frozen=True, slots=True)
 class Composed:
@@ -46,79 +43,66 @@ class Composer:
                 sides have been searched for but are no questions.
             evidence: Best first.
         """
-        asked = [part for part in parts if part.endswith("?")] if len(parts) > 1 else []
-        findings = [
-            (part, *self._find(part, evidence)) for part in (asked if len(asked) > 1 else [question])
-        ]
-        answered = [entry for entry in findings if entry[1] is not None and entry[1].answered]
+        asked = [part for part in parts if part.endswith("?")]
+        if len(asked) < 2:
+            asked = [question]
+        findings = [(part, self._find(part, evidence)) for part in asked]
+        answered = [reading for _, reading in findings if reading is not None and reading.answered]
         if not answered:
-            return self._abstain(question, evidence, findings[0][1], findings[0][2])
+            return self._abstain(evidence, findings[0][1])
         citations: list[Citation] = []
         sentences: list[str] = []
-        for _, reading, read in answered:
-            assert reading is not None
-            piece = read[reading.passage]
-            known = [entry for entry in citations if entry.quote == _quote(reading, piece)]
-            citation = known[0] if known else _cite(len(citations) + 1, reading, piece)
+        for reading in answered:
+            cited = _cite(len(citations) + 1, reading, evidence)
+            known = [entry for entry in citations if entry.boxes == cited.boxes]
+            citation = known[0] if known else cited
             if not known:
                 citations.append(citation)
             sentences.append(f"{' '.join(citation.quote.split())} [{citation.marker}]")
-        missed = [part for part, reading, _ in findings if reading is None or not reading.answered]
+        missed = [part for part, reading in findings if reading is None or not reading.answered]
         if missed:
             sentences.append("Not found: " + " ".join(missed))
-        shorts = [
-            short for _, reading, read in answered if (short := _short(reading, read[reading.passage]))
-        ]
+        shorts = dict.fromkeys(_short(reading, evidence) for reading in answered)
         return Composed(
             outcome="partial" if missed else "answered",
             text="\n".join(sentences),
-            short="; ".join(dict.fromkeys(shorts)),
+            short="; ".join(short for short in shorts if short),
             citations=tuple(citations),
-            confidence=min(reading.confidence for _, reading, _ in answered if reading),
+            confidence=min(reading.confidence for reading in answered),
         )
 
-    def _find(
-        self, question: str, evidence: Sequence[Evidence]
-    ) -> tuple[Reading | None, Sequence[Evidence]]:
-        """What answers ``question``, and the evidence that its passage number counts in."""
-        seen = read_pictures(question, evidence)
-        if seen is not None:
-            return seen, evidence
-        read = evidence[:READ]
-        if not read:
-            return None, read
+    def _find(self, question: str, evidence: Sequence[Evidence]) -> Reading | None:
+        """What answers ``question``; its passage number counts in ``evidence``."""
         passages = [
             Passage(text=piece.text, kind=piece.modality, title=piece.title, score=piece.score)
-            for piece in read
+            for piece in evidence
         ]
-        return self._reader.read(question, passages), read
+        seen = read_pictures(question, passages)
+        reading = seen or self._reader.read(question, passages)
+        return reading if reading.passage is not None else None
 
     @staticmethod
-    def _abstain(
-        question: str,
-        evidence: Sequence[Evidence],
-        reading: Reading | None,
-        read: Sequence[Evidence],
-    ) -> Composed:
-        """Say that nothing answers, what was searched, and what came closest."""
-        if reading is None or not read:
+    def _abstain(evidence: Sequence[Evidence], reading: Reading | None) -> Composed:
+        """Say that nothing answers, how much was read, and what came closest."""
+        if reading is None:
             return Composed("abstained", "There is nothing in this collection to answer from.")
-        closest = _cite(1, reading, read[reading.passage])
-        looked = len({piece.document_id for piece in evidence})
+        closest = _cite(1, reading, evidence)
+        documents = len({piece.document_id for piece in evidence})
         return Composed(
             outcome="abstained",
             text=(
-                f"Not found: the {len(evidence)} best passages of {looked} documents do not answer "
-                f"this. Closest: “{' '.join(closest.quote.split())}” ({closest.title}, page "
-                f"{closest.page})."
+                f"Not found: the {len(evidence)} best passages, from {documents} documents, do not "
+                f"answer this. Closest: \u201c{' '.join(closest.quote.split())}\u201d "
+                f"({closest.title}, page {closest.page})."
             ),
             closest=closest,
             confidence=reading.confidence,
         )
 
 
-def _cite(marker: int, reading: Reading, piece: Evidence) -> Citation:
-    quote = _quote(reading, piece)
+def _cite(marker: int, reading: Reading, evidence: Sequence[Evidence]) -> Citation:
+    piece = _piece(reading, evidence)
+    quote = piece.text[reading.start : reading.end]
     boxes = piece.locate(reading.start, reading.end)
     first = first_page_box(boxes)
     return Citation(
@@ -128,11 +112,14 @@ def _cite(marker: int, reading: Reading, piece: Evidence) -> Citation:
     )  # fmt: skip
 
 
-def _quote(reading: Reading, piece: Evidence) -> str:
-    return piece.text[reading.start : reading.end]
-
-
-def _short(reading: Reading | None, piece: Evidence) -> str:
-    if reading is None or reading.answer_start is None or reading.answer_end is None:
+def _short(reading: Reading, evidence: Sequence[Evidence]) -> str:
+    if reading.answer_start is None or reading.answer_end is None:
         return ""
-    return " ".join(piece.text[reading.answer_start : reading.answer_end].split())
+    text = _piece(reading, evidence).text
+    return " ".join(text[reading.answer_start : reading.answer_end].split())
+
+
+def _piece(reading: Reading, evidence: Sequence[Evidence]) -> Evidence:
+    if reading.passage is None:
+        raise ValueError("a reading of nothing cites nothing")
+    return evidence[reading.passage]

@@ -15,9 +15,11 @@ from cogagent.indexes.filters import Filters
 from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Space, Store
 from cogagent.models.base import ImageEmbedder, TextEmbedder
-from cogagent.models.factory import image_embedder, text_embedder
+from cogagent.models.factory import image_embedder, minilm, text_embedder
 from cogagent.pipelines.compose import Composer
 from cogagent.pipelines.ingest import Ingestor
+from cogagent.pipelines.pages import PageView
+from cogagent.pipelines.reindex import reindex
 from cogagent.planners.base import Planner
 from cogagent.planners.rules import RulePlanner
 from cogagent.reading.reader import ExtractiveReader
@@ -66,7 +68,12 @@ class Engine:
 
     @cached_property
     def _reader(self) -> ExtractiveReader:
-        return ExtractiveReader(self.text_embedder)
+        return ExtractiveReader(minilm(self.settings))
+
+    @cached_property
+    def pages(self) -> PageView:
+        """What shows pages of stored documents."""
+        return PageView(self.store, self.originals, self.parsers)
 
     def ingestor(self) -> Ingestor:
         """What brings sources into this home."""
@@ -134,10 +141,9 @@ class Engine:
         The old vectors serve until the new ones are complete; a reindex that
         was cut short goes on where it stopped.
         """
-        from cogagent.pipelines.reindex import reindex
-
-        return reindex(self.store, self.originals, self.parsers, self.text_embedder,
-                       self.image_embedder, on_progress)  # fmt: skip
+        return reindex(
+            self.store, self.pages, self.text_embedder, self.image_embedder, on_progress
+        )
 
     def close(self) -> None:
         """Release files and processes."""

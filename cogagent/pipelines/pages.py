@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cogagent.documents.pool import ParserPool
+from cogagent.errors import NotFoundError
 from cogagent.geometry import FULL_PAGE, Box, pad, to_pixels
 from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Store
-from cogagent.types import Citation, Raster, Source
+from cogagent.types import Citation, Evidence, Raster, Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DPI = 150
 _MARGIN = 0.01
-"""Of the page, around a cropped citation."""
+"""Of the page, around a cropped cited."""
 
 
 class PageView:
@@ -46,6 +47,8 @@ class PageView:
             DocumentError: If it cannot be shown.
         """
         found = self.store.document(document)
+        if not 1 <= page <= found.pages:
+            raise NotFoundError(f"{found.title!r} has {found.pages} pages, none numbered {page}.")
         source = Source(
             uri=found.uri,
             data=self._originals.fetch(found.content),
@@ -59,19 +62,19 @@ class PageView:
         left, top, right, bottom = to_pixels(box, raster.size)
         return Raster(raster.pixels[top:bottom, left:right])
 
-    def crop(self, citation: Citation) -> Image:
+    def crop(self, cited: Citation | Evidence) -> Image:
         """The cited place on its page, with a little around it."""
         from PIL import Image
 
-        box = pad(citation.box, _MARGIN, _MARGIN)
-        return Image.fromarray(self.region(citation.document_id, citation.page, box).pixels)
+        box = pad(cited.box, _MARGIN, _MARGIN)
+        return Image.fromarray(self.region(cited.document_id, cited.page, box).pixels)
 
-    def draw(self, citation: Citation) -> Image:
-        """The cited page with the citation's rectangles drawn on it."""
+    def draw(self, cited: Citation | Evidence) -> Image:
+        """The cited page with the its rectangles drawn on it."""
         from PIL import Image
 
-        raster = self.page(citation.document_id, citation.page)
-        boxes = [entry.box for entry in citation.boxes if entry.page == citation.page]
+        raster = self.page(cited.document_id, cited.page)
+        boxes = [entry.box for entry in cited.boxes if entry.page == cited.page] or [cited.box]
         return _marked(Image.fromarray(raster.pixels), boxes)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from cogagent.documents.pool import ParserPool
 from cogagent.errors import CogAgentError
-from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Store, Unembedded
 from cogagent.models.base import ImageEmbedder, TextEmbedder, Vectors
 from cogagent.pipelines.pages import PageView
@@ -18,8 +16,7 @@ _BATCH = 256
 
 def reindex(
     store: Store,
-    originals: Originals,
-    parsers: ParserPool,
+    view: PageView,
     text: TextEmbedder,
     image: ImageEmbedder,
     on_progress: Callable[[Progress], None] | None = None,
@@ -36,7 +33,6 @@ def reindex(
         StorageError: If the home cannot be written.
     """
     started = time.monotonic()
-    view = PageView(store, originals, parsers)
     counts = {"chunks": 0, "images": 0}
     failures: list[Failure] = []
 
@@ -80,15 +76,12 @@ def _pictures(
         try:
             raster = view.region(row.document, row.chunk.page, row.chunk.box)
         except CogAgentError as error:
-            uri = store_uri(view, row.document)
+            uri = view.store.document(row.document).uri
             failures.append(
-                Failure(uri=uri, error=error.message, stage="see", code=error.code,
-                        remedy=error.remedy)  # fmt: skip
+                Failure(
+                    uri=uri, error=error.message, stage="see", code=error.code, remedy=error.remedy
+                )
             )
             continue
         yield row, image.embed_images([raster])[0]
 
-
-def store_uri(view: PageView, document: str) -> str:
-    """The uri of a document that failed."""
-    return view.store.document(document).uri

@@ -185,7 +185,9 @@ def test_pictures_of_a_page_are_capped() -> None:
     def draw(canvas: Canvas) -> None:
         for row in range(7):
             for column in range(5):
-                canvas.drawImage(picture((50 + row, 50 + column)), 30 + 110 * column, 20 + 105 * row, 80, 80)
+                canvas.drawImage(
+                    picture((50 + row, 50 + column)), 30 + 110 * column, 20 + 105 * row, 80, 80
+                )
 
     images = [e for e in load(draw) if e.kind == "image"]
     # Without a word on it, the page is looked at as a whole.

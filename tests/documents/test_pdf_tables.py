@@ -195,7 +195,9 @@ def two_columns(canvas: Canvas) -> None:
 def references(canvas: Canvas) -> None:
     for number in range(6):
         canvas.drawString(72, 700 - 26 * number, f"[{number + 1}]")
-        flow(canvas, 95, 700 - 26 * number, ["A. Author. A title of a paper. In", "Proc. of 2019."])
+        flow(
+            canvas, 95, 700 - 26 * number, ["A. Author. A title of a paper. In", "Proc. of 2019."]
+        )
 
 
 def numbered(canvas: Canvas) -> None:

@@ -1,0 +1,130 @@
+"""PDF files: text with word boxes, tables, figures, pictures and scanned pages."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pypdfium2 as pdfium
+
+from cogagent.documents.pdf_page import PageReader
+from cogagent.errors import (
+    CorruptDocumentError,
+    DocumentError,
+    LimitExceededError,
+    PasswordRequiredError,
+)
+from cogagent.types import Element, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cogagent.config import LimitSettings, ParseSettings
+
+_FALLBACK_SIZE = (612.0, 792.0)
+
+
+def _title(document: Any) -> str:
+    """The title that the PDF gives itself, on one line."""
+    with contextlib.suppress(pdfium.PdfiumError, UnicodeError):
+        text = str(document.get_metadata_value("Title"))
+        printable = "".join(c if c.isprintable() else " " for c in text)
+        return " ".join(printable.split())[:300]
+    return ""
+
+
+class PdfLoader:
+    """Loads PDF files through pdfium.
+
+    Args:
+        limits: Pages and pixels that one file may cost.
+        parse: Passwords and resolutions.
+    """
+
+    media_types: tuple[str, ...] = ("application/pdf",)
+
+    def __init__(self, limits: LimitSettings, parse: ParseSettings) -> None:
+        self.limits = limits
+        self.parse = parse
+
+    def load(self, source: Source) -> Iterator[Element]:
+        """The elements of a PDF, page by page.
+
+        A page that cannot be read yields its ``page`` element alone.
+
+        Raises:
+            PasswordRequiredError: It is encrypted and no configured password fits.
+            CorruptDocumentError: It is no PDF, has no pages, or no page can be read.
+            LimitExceededError: It has more pages than allowed.
+        """
+        document = self._open(source)
+        try:
+            pages = len(document)
+            if pages == 0:
+                raise CorruptDocumentError("the PDF has no pages.", uri=source.uri)
+            if pages > self.limits.pages:
+                raise LimitExceededError(
+                    f"the PDF has {pages} pages, and {self.limits.pages} are allowed.",
+                    uri=source.uri,
+                    remedy="Raise limits.pages (COGAGENT_LIMITS__PAGES).",
+                )
+            yield from self._pages(document, pages, source.uri)
+        finally:
+            document.close()
+
+    def _pages(self, document: Any, pages: int, uri: str) -> Iterator[Element]:
+        reader = PageReader(self.limits, self.parse)
+        order = failed = 0
+        for number in range(1, pages + 1):
+            try:
+                with contextlib.closing(document[number - 1]) as page:
+                    elements = reader.read(page, number)
+            except (pdfium.PdfiumError, ValueError, ArithmeticError, IndexError):
+                # One page that pdfium or the layout cannot make sense of costs that page.
+                failed += 1
+                elements = [Element(kind="page", page=number, size=_FALLBACK_SIZE)]
+                if failed == pages:
+                    raise CorruptDocumentError(
+                        "no page of the PDF can be read.", uri=uri
+                    ) from None
+            if number == 1:
+                title = _title(document)
+                elements[0] = elements[0].model_copy(update={"caption": title})
+            for element in elements:
+                yield element.model_copy(update={"order": order})
+                order += 1
+
+    def _open(self, source: Source) -> Any:
+        """The opened document, with the first password that fits."""
+        data = source.data or b""
+        secrets = [secret.get_secret_value() for secret in self.parse.passwords]
+        encrypted = False
+        for password in [None, *secrets]:
+            try:
+                return pdfium.PdfDocument(data, password=password)
+            except pdfium.PdfiumError as error:
+                if getattr(error, "err_code", None) == pdfium.raw.FPDF_ERR_PASSWORD:
+                    encrypted = True
+                    continue
+                raise _broken(error, source.uri) from error
+        assert encrypted
+        tried = f"none of the {len(secrets)} configured passwords" if secrets else "no password"
+        raise PasswordRequiredError(
+            f"the PDF is encrypted and {tried} opens it.",
+            uri=source.uri,
+            remedy="Add its password to parse.passwords (COGAGENT_PARSE__PASSWORDS).",
+        )
+
+
+def _broken(error: Exception, uri: str) -> DocumentError:
+    """What an error of pdfium on opening a file comes to."""
+    code = getattr(error, "err_code", None)
+    if code == pdfium.raw.FPDF_ERR_SECURITY:
+        return PasswordRequiredError(
+            "the PDF is encrypted in a way that pdfium does not support.",
+            uri=uri,
+            remedy="Save it without encryption.",
+        )
+    if code == pdfium.raw.FPDF_ERR_SUCCESS:
+        return CorruptDocumentError("the PDF has no pages.", uri=uri)
+    return CorruptDocumentError(f"the PDF cannot be opened: {error}", uri=uri)

@@ -1,0 +1,107 @@
+"""Makes the embedders that the settings name, each once a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from cogagent.config import Settings
+from cogagent.models.base import ImageEmbedder, TextEmbedder
+
+if TYPE_CHECKING:
+    from cogagent.models.minilm import MiniLM
+    from cogagent.models.classifier import Classifier
+
+EMBEDDED_TEXT = "minilm"
+EMBEDDED_IMAGE = "conse"
+
+_Model = TypeVar("_Model")
+_lock = threading.RLock()
+_made: dict[tuple[object, ...], object] = {}
+
+
+def text_embedder(settings: Settings) -> TextEmbedder:
+    """The text embedder that ``settings.models.text_embedder`` names.
+
+    Loads it at the first call; later calls with the same settings, from any
+    thread, share it.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+        ModelLoadError: If the model is not found or does not load.
+        OfflineError: If it would have to be downloaded and ``offline`` is on.
+    """
+    name = settings.models.text_embedder
+
+    def make() -> TextEmbedder:
+        if name == EMBEDDED_TEXT:
+            return minilm(settings)
+        from cogagent.models.sentence_transformer import SentenceTransformerEmbedder
+
+        return SentenceTransformerEmbedder(name, settings)
+
+    return _shared(("text", name, settings.threads(), settings.offline), make)
+
+
+def image_embedder(settings: Settings) -> ImageEmbedder:
+    """The picture embedder that ``settings.models.image_embedder`` names.
+
+    Shared and loaded like :func:`text_embedder`.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+        ModelLoadError: If the model is not found or does not load.
+        OfflineError: If it would have to be downloaded and ``offline`` is on.
+    """
+    name = settings.models.image_embedder
+
+    def make() -> ImageEmbedder:
+        if name == EMBEDDED_IMAGE:
+            from cogagent.models.conse import ConSE
+
+            return ConSE(minilm(settings), classifier(settings))
+        from cogagent.models.clip import ClipEmbedder
+
+        return ClipEmbedder(name, settings)
+
+    return _shared(("image", name, settings.threads(), settings.offline), make)
+
+
+def classifier(settings: Settings) -> Classifier:
+    """The embedded picture network, which names what a picture shows; shared likewise.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+        ModelLoadError: If it does not load.
+    """
+
+    def make() -> Classifier:
+        from cogagent.models.classifier import Classifier
+
+        return Classifier(settings)
+
+    return _shared(("classifier", settings.threads()), make)
+
+
+def minilm(settings: Settings) -> MiniLM:
+    """The embedded text model, whichever embedder the settings name; shared likewise.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+        ModelLoadError: If it does not load.
+    """
+
+    def make() -> MiniLM:
+        from cogagent.models.minilm import MiniLM
+
+        return MiniLM(settings)
+
+    return _shared((EMBEDDED_TEXT, settings.threads()), make)
+
+
+def _shared(key: tuple[object, ...], make: Callable[[], _Model]) -> _Model:
+    with _lock:
+        if key not in _made:
+            _made[key] = make()
+        return _made[key]  # type: ignore[return-value]  # a key holds what its make made

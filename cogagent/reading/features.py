@@ -1,0 +1,113 @@
+"""Numbers that tell an answering sentence from another, and answered questions from unanswered ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cogagent.reading.evidence import Candidate, Evidence, unit
+from cogagent.reading.passage import FloatArray
+from cogagent.reading.phrases import ANY_CHUNK, WANTED, phrases
+
+SENTENCE = (
+    "similarity",  # the sentence's tokens, pooled, against the whole question
+    "alignment",  # each term's best token in the sentence
+    "alignment_before",  # the same, in the sentence or the one before it
+    "alignment_title",  # the same, in either of them or the title
+    "alignment_passage",  # the same, anywhere in the passage
+    "alignment_all",  # every question token, question words included
+    "coverage",  # terms found as words in the sentence or its context
+    "pairs",  # neighbouring terms that are neighbours here too
+    "focus",  # the noun after "which" or "how many" is here
+    "type",  # a phrase of the expected kind that the question does not hold already
+    "lag",  # how far the passage's retrieval score lies behind the best
+)
+DECISION = ("similarity", "alignment_passage", "alignment_all", "coverage", "coverage_passage", "standout")
+"""What the decision to answer looks at: the best sentence, and how far it stands out from the other passages."""
+
+
+def sentence_features(evidence: Evidence) -> FloatArray:
+    """Return one row of features (``SENTENCE``) for each candidate."""
+    question, weights = evidence.question, evidence.weights
+    asked = set(evidence.stems)
+    pairs = [(a.stem, b.stem) for a, b in zip(question.terms, question.terms[1:], strict=False)]
+    worded = evidence.offsets[:, 1] > evidence.offsets[:, 0]
+    top = max((passage.score for passage in evidence.passages), default=0.0)
+
+    best = np.zeros((len(evidence.candidates), len(evidence.states)), dtype=np.float32)
+    for place, candidate in enumerate(evidence.candidates):
+        if candidate.similarity.size:
+            best[place] = candidate.similarity.max(axis=1)
+    term_best = best @ evidence.pooling.T
+    title_best = evidence.title_similarity @ evidence.pooling.T
+    passage_of = np.array([candidate.passage for candidate in evidence.candidates], dtype=np.int64)
+    passage_best = title_best.copy()
+    np.maximum.at(passage_best, passage_of, term_best)
+
+    rows = []
+    for place, candidate in enumerate(evidence.candidates):
+        own = term_best[place]
+        before = own if candidate.previous is None else np.maximum(own, term_best[candidate.previous])
+        titled = np.maximum(before, title_best[candidate.passage])
+        content = [word.stem for word in candidate.words if word.content]
+        neighbours = set(zip(content, content[1:], strict=False))
+        pooled = unit(candidate.states.mean(axis=0)) @ evidence.vector if len(candidate.states) else 0.0
+        rows.append(
+            (
+                pooled,
+                weights @ own,
+                weights @ before,
+                weights @ titled,
+                weights @ passage_best[candidate.passage],
+                best[place][worded].mean() if worded.any() else 0.0,
+                _share(evidence, candidate.stems | candidate.context),
+                sum(pair in neighbours for pair in pairs) / max(1, len(pairs)),
+                0.5 if not question.focus else float(any(stem in candidate.stems for stem in question.focus)),
+                float(_holds_type(evidence, candidate, asked)),
+                max(-1.0, evidence.passages[candidate.passage].score - top),
+            )
+        )
+    return np.array(rows, dtype=np.float32).reshape(-1, len(SENTENCE))
+
+
+def decision_features(evidence: Evidence, features: FloatArray, scores: FloatArray, neutral: float) -> FloatArray:
+    """Return the features (``DECISION``) of the best sentence.
+
+    Args:
+        evidence: The evidence.
+        features: Rows of ``sentence_features``.
+        scores: Ranking scores of the same candidates; there is at least one.
+        neutral: What stands for "standout" when fewer than two other passages give no measure.
+
+    Returns:
+        One row. "standout" is the best score less the median of the other passages' best; a median, so that a second
+        document that says the same does not speak against the first.
+    """
+    place = int(np.argmax(scores))
+    passage = evidence.candidates[place].passage
+    others: dict[int, float] = {}
+    for candidate, score in zip(evidence.candidates, scores.tolist(), strict=True):
+        if candidate.passage != passage:
+            others[candidate.passage] = max(score, others.get(candidate.passage, -math.inf))
+    standout = float(scores[place]) - float(np.median(list(others.values()))) if len(others) > 1 else neutral
+    row = features[place]
+    named = dict(zip(SENTENCE, row.tolist(), strict=True))
+    named["coverage_passage"] = _share(evidence, evidence.passage_stems[passage])
+    named["standout"] = standout
+    return np.array([named[name] for name in DECISION], dtype=np.float32)
+
+
+def _share(evidence: Evidence, stems: frozenset[str]) -> float:
+    return sum(w for stem, w in zip(evidence.stems, evidence.weights.tolist(), strict=True) if stem in stems)
+
+
+def _holds_type(evidence: Evidence, candidate: Candidate, asked: set[str]) -> bool:
+    wanted = WANTED.get(evidence.question.expected, ANY_CHUNK)
+    text = evidence.passages[candidate.passage].text[candidate.start : candidate.end]
+    for phrase in phrases(text):
+        if phrase.kinds & wanted:
+            inside = [w.stem for w in candidate.words if w.content and w.start >= phrase.start and w.end <= phrase.end]
+            if inside and not asked.issuperset(inside):
+                return True
+    return False

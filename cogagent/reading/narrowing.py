@@ -1,0 +1,180 @@
+"""The phrase of a sentence that answers."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from cogagent.reading.evidence import Candidate, Evidence, overlapping
+from cogagent.reading.passage import Encoder, FloatArray
+from cogagent.reading.phrases import ANY_CHUNK, WANTED, Phrase, phrases
+from cogagent.reading.question import FOCUS, QUESTION_WORD, STOPWORDS, AnswerType, words
+
+SPAN = (
+    "typed",  # a phrase of the kind that the question word expects
+    "special",  # a name, date or number where the question expects no certain kind
+    "name",
+    "number",
+    "starts",  # begins where a name or a run of content words begins
+    "ends",  # ends where one ends
+    "inner",  # function words inside
+    "length",
+    "single",
+    "overlap",  # words that the question holds already
+    "proximity",  # question words nearby
+    "question_word",  # likeness to the question word
+    "whole_question",  # likeness to the question's summary token
+    "focus_inside",
+    "focus_beside",
+    "preposition",  # follows a preposition that fits the question
+    "aligned_proximity",  # nearness to where the terms align, in other words too
+    "aligned_overlap",  # likeness to the terms themselves
+)
+EMBEDDED = ("salience", "substitution")
+"""Features that embed the phrase: alone against the sentence, and in the question word's stead."""
+SHORTLIST = 12
+MAX_WORDS = 8
+_TYPED = frozenset(WANTED) - {AnswerType.NAME}
+_NUMERIC = frozenset({"number", "date", "money", "percent", "measure"})
+_NAMED = frozenset({"name", "person"})
+_STOP = re.compile(r"[,;:()\[\]\"“”—]| [-–] |[.!?](?=\s|$)")
+_PREPOSITIONS = frozenset("in on at from to by for with of during after before under into near against between among through".split())
+_FITTING: dict[AnswerType, frozenset[str]] = {
+    AnswerType.PLACE: frozenset({"in", "at", "from", "to", "near"}),
+    AnswerType.DATE: frozenset({"in", "on", "since", "from", "until", "during", "by"}),
+    AnswerType.PERSON: frozenset({"by"}),
+}
+STANDS_ALONE = frozenset({AnswerType.REASON, AnswerType.MANNER, AnswerType.YES_NO, AnswerType.DEFINITION})
+"""Questions that a sentence answers as a whole."""
+
+
+def spans(text: str, candidate: Candidate) -> tuple[list[tuple[int, int]], list[Phrase]]:
+    """Return the ranges that may be the phrase, and the phrases whose kind is known.
+
+    The ranges are those phrases and every run of up to eight words that crosses no punctuation and neither begins nor
+    ends with a function word.
+    """
+    known = phrases(text)
+    found = {(phrase.start, phrase.end) for phrase in known}
+    listed = candidate.words
+    plain = [text[word.start : word.end].lower() not in STOPWORDS for word in listed]
+    for first in range(len(listed)):
+        if not plain[first]:
+            continue
+        for last in range(first, min(len(listed), first + MAX_WORDS)):
+            if last > first and _STOP.search(text[listed[last - 1].end : listed[last].start]):
+                break
+            if plain[last]:
+                found.add((listed[first].start, listed[last].end))
+    inside = [(a, b) for a, b in sorted(found) if any(w.start < b and w.end > a for w in listed)]
+    return inside, known
+
+
+def span_features(
+    evidence: Evidence, candidate: Candidate, text: str, ranges: Sequence[tuple[int, int]], known: Sequence[Phrase]
+) -> FloatArray:
+    """Return one row of features (``SPAN``) for each range of the sentence."""
+    question = evidence.question
+    listed = candidate.words
+    lower = [text[word.start : word.end].lower() for word in listed]
+    asked, focus = set(evidence.stems), set(question.focus)
+    held = np.array([word.content and word.stem in asked for word in listed], dtype=bool)
+    gain = np.array([0.5 if word.stem in focus else 1.0 for word in listed]) * held
+    spots = np.nonzero(held)[0]
+    by_word = _by_word(evidence, candidate)
+    terms, aligned = _aligned(evidence, by_word)
+    where, strength = aligned.argmax(axis=1), aligned.max(axis=1)
+    asking, asking_word = _question_word(evidence, by_word)
+    summary = by_word[0] - by_word[0].mean()
+    fitting = _fitting(question.text, asking_word) | _FITTING.get(question.expected, frozenset())
+    kinds = {(phrase.start, phrase.end): phrase.kinds for phrase in known}
+    begins = {p.start for p in known if p.kinds & {"chunk", "name"}}
+    stops = {p.end for p in known if p.kinds & {"chunk", "name"}}
+    typed = question.expected in _TYPED
+    wanted = WANTED.get(question.expected, ANY_CHUNK)
+    starts = np.array([word.start for word in listed])
+    ends = np.array([word.end for word in listed])
+    rows = []
+    for start, end in ranges:
+        i, j = int(np.searchsorted(ends, start, side="right")), int(np.searchsorted(starts, end, side="left")) - 1
+        kind = kinds.get((start, end), frozenset())
+        content = [n for n in range(i, j + 1) if listed[n].content]
+        outside = (spots < i) | (spots > j)
+        gap = np.minimum(abs(spots - i), abs(spots - j))
+        away = np.maximum(0, np.maximum(i - where, where - j))
+        lead = lower[i - 2] if i > 1 and lower[i - 1] in {"the", "a", "an"} else lower[i - 1] if i else ""
+        rows.append(
+            (
+                typed and bool(kind & wanted),
+                not typed and bool(kind - ANY_CHUNK),
+                bool(kind & _NAMED),
+                bool(kind & _NUMERIC),
+                start in begins,
+                end in stops,
+                sum(lower[n] in STOPWORDS for n in range(i, j + 1)),
+                math.log(j - i + 1),
+                i == j,
+                sum(held[n] for n in content) / max(1, len(content)),
+                float((gain[spots] / (1 + gap))[outside].sum()),
+                asking[i : j + 1].mean(),
+                summary[i : j + 1].mean(),
+                any(listed[n].stem in focus for n in range(i, j + 1)),
+                (j + 1 < len(listed) and listed[j + 1].stem in focus) or (i > 0 and listed[i - 1].stem in focus),
+                lead in fitting,
+                float((strength * (away > 0) / (1 + away)).sum()) / max(1, terms),
+                aligned.max(axis=0)[content or list(range(i, j + 1))].mean(),
+            )
+        )
+    return np.array(rows, dtype=np.float32).reshape(-1, len(SPAN))
+
+
+def embedded_features(question: str, text: str, chosen: Sequence[str], encoder: Encoder) -> FloatArray:
+    """Return one row of features (``EMBEDDED``) for each phrase of a sentence."""
+    vectors = encoder.embed([text, *chosen, *(_substituted(question, phrase) for phrase in chosen)])
+    likeness = vectors[1:] @ vectors[0]
+    return np.stack([likeness[: len(chosen)], likeness[len(chosen) :]], axis=1)
+
+
+def _substituted(question: str, phrase: str) -> str:
+    match = None if re.search(r"\bhow (?:many|much)", question, re.IGNORECASE) else FOCUS.search(question)
+    match = match or QUESTION_WORD.search(question)
+    start, end = match.span() if match else (len(question), len(question))
+    return f"{question[:start]}{phrase}{question[end:]}".rstrip("?")
+
+
+def _by_word(evidence: Evidence, candidate: Candidate) -> FloatArray:
+    """Return the best similarity of each question token to each word of the sentence."""
+    found = np.full((len(evidence.states), len(candidate.words)), 0.3, dtype=np.float32)
+    for place, word in enumerate(candidate.words):
+        tokens = overlapping(candidate.offsets, word.start, word.end)
+        if len(tokens):
+            found[:, place] = candidate.similarity[:, tokens].max(axis=1)
+    return found
+
+
+def _aligned(evidence: Evidence, by_word: FloatArray) -> tuple[int, FloatArray]:
+    """Return how many terms besides the focus there are, and how well each goes with each word."""
+    rows = [
+        by_word[overlapping(evidence.offsets, term.start, term.end)].mean(axis=0)
+        for term in evidence.question.terms
+        if term.stem not in evidence.question.focus and len(overlapping(evidence.offsets, term.start, term.end))
+    ]
+    return len(rows), np.stack(rows) if rows else np.zeros((1, by_word.shape[1]), dtype=np.float32)
+
+
+def _question_word(evidence: Evidence, by_word: FloatArray) -> tuple[FloatArray, tuple[int, int] | None]:
+    """Return each word's likeness to the question word, centred, and where the question word stands."""
+    match = QUESTION_WORD.search(evidence.question.text)
+    tokens = overlapping(evidence.offsets, *match.span()) if match else overlapping(evidence.offsets, 0, 0)
+    row = by_word[tokens].max(axis=0) if len(tokens) else np.zeros(by_word.shape[1], dtype=np.float32)
+    return row - row.mean(), match.span() if match else None
+
+
+def _fitting(question: str, asking: tuple[int, int] | None) -> frozenset[str]:
+    """Return the prepositions that stand before the question word or close the question."""
+    lower = [(question[w.start : w.end].lower(), w.end) for w in words(question)]
+    near = {word for word, end in lower if asking and asking[0] - 2 <= end <= asking[0]}
+    return frozenset((near | {word for word, _ in lower[-1:]}) & _PREPOSITIONS)

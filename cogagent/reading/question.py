@@ -1,0 +1,152 @@
+"""What a question asks for: its content terms and the kind of answer it expects.
+
+Only wording that is general in English is used here; nothing depends on a subject or a collection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import snowballstemmer
+
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?|\w", re.UNICODE)
+_STEMMER = snowballstemmer.stemmer("english")
+
+STOPWORDS = frozenset(
+    "a about after all also am an and any are as at be because been before being between but by can could did do "
+    "does doing done during each for from get gets give given had has have having he her hers him his how i if in "
+    "into is it its itself many may me might more most much must my no nor not of off often on once one or other our "
+    "over own she should so some such than that the their them then there these they this those through to too under "
+    "until up upon us very was we were what when where which while who whom whose why will with within would you your "
+    "according name named call called kind type sort long far tall old".split()
+)
+
+
+class AnswerType(StrEnum):
+    """The kind of answer a question expects."""
+
+    PERSON = "person"
+    PLACE = "place"
+    DATE = "date"
+    NUMBER = "number"
+    MONEY = "money"
+    PERCENT = "percent"
+    MEASURE = "measure"
+    NAME = "name"
+    PHRASE = "phrase"
+    REASON = "reason"
+    MANNER = "manner"
+    DEFINITION = "definition"
+    YES_NO = "yes or no"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a text: its stem, and where it stands."""
+
+    stem: str
+    start: int
+    end: int
+    content: bool
+    strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question taken apart.
+
+    Attributes:
+        text: The question as it was asked.
+        terms: Its content words, in order; a word asked for twice appears twice.
+        expected: The kind of answer its wording expects.
+        focus: Stems of the noun the question word belongs to ("which *river*", "how many *goals*").
+    """
+
+    text: str
+    terms: tuple[Word, ...]
+    expected: AnswerType
+    focus: tuple[str, ...]
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """Return the English Snowball stem of a word, lower case, without a possessive ending."""
+    lowered = word.lower().replace("’", "'")
+    if lowered.endswith("'s"):
+        lowered = lowered[:-2]
+    if lowered.isascii() and lowered.isalpha():
+        return str(_STEMMER.stemWord(lowered))
+    return lowered.replace(",", "") if lowered[:1].isdigit() else lowered
+
+
+def words(text: str) -> list[Word]:
+    """Return the words of a text in order, with their character ranges.
+
+    A word is *strong* when a passage that answers should hardly do without it: a number, or a word with a capital
+    that does not merely open the text.
+    """
+    found = []
+    for match in _WORD.finditer(text):
+        raw = match.group()
+        lowered = raw.lower()
+        content = lowered not in STOPWORDS and (len(raw) > 1 or raw.isdigit() or raw.isupper() or not raw.isascii())
+        strong = content and (raw[0].isdigit() or (raw[0].isupper() and match.start() > 0))
+        found.append(Word(stem(raw), match.start(), match.end(), content, strong))
+    return found
+
+
+_MONTHISH = "year|date|day|month|century|decade|era|period|season"
+_PERSONISH = (
+    "person|people|man|woman|player|coach|author|writer|artist|singer|actor|actress|king|queen|emperor|president|"
+    "leader|director|scientist|physicist|mathematician|inventor|engineer|architect|politician|minister|governor|"
+    "mayor|bishop|pope|general|officer|founder|composer|painter|philosopher|professor|student|ruler|explorer|founder"
+)
+_PLACEISH = (
+    "place|city|town|village|country|state|county|province|region|continent|island|river|lake|sea|ocean|mountain|"
+    "street|building|stadium|location|area|nation|district|neighborhood|suburb|airport|venue|hotel"
+)
+_RULES: tuple[tuple[str, AnswerType], ...] = (
+    (r"^\s*(?:what|who) (?:is|are|was|were) (?:an? |the )?(?:[\w'’-]+ ?){1,3}\??\s*$", AnswerType.DEFINITION),
+    (r"\b(?:what|which) (?:percentage|percent|proportion|share|fraction)\b|\bhow (?:many|much) percent", AnswerType.PERCENT),
+    (r"\bhow much (?:money|did .*\b(?:cost|pay|spend|spent|paid|earn)|does .*\bcost|was .*\bpaid|is .*\bpaid)"
+     r"|\bwhat (?:was|is|were|are) the (?:\w+ )?(?:price|cost|salary|fee|revenue|budget|profit)\b"
+     r"|\bwhat (?:price|sum of money|amount of money)\b", AnswerType.MONEY),
+    (r"\bhow (?:long|far|tall|high|wide|deep|old|fast|big|large|heavy|hot|cold|late|early|thick)\b", AnswerType.MEASURE),
+    (r"\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:\w+ )?(?:length|height|width|depth|weight|distance|temperature|"
+     r"speed|size|age|altitude|elevation|duration)\b", AnswerType.MEASURE),
+    (r"\bhow (?:many|much)\b|\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:total |average |exact )?"
+     r"(?:number|amount|population|score|rate|ratio|quantity|total)\b", AnswerType.NUMBER),
+    (rf"\bwhen\b|\b(?:what|which) (?:\w+ )?(?:{_MONTHISH})s?\b|\bhow (?:recently|soon)\b|\bsince when\b", AnswerType.DATE),
+    (rf"\bwho(?:m|se)?\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PERSONISH})s?\b", AnswerType.PERSON),
+    (rf"\bwhere\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PLACEISH})s?\b|\b(?:what|which) (?:city|countr|communit)(?:y|ies)\b",
+     AnswerType.PLACE),
+    (r"\bwhy\b|\bwhat (?:is|was|were|are) the (?:reason|cause|purpose)s?\b|\bfor what reason\b", AnswerType.REASON),
+    (r"\b(?:what|which) (?:was|is|were|are) (?:the )?(?:\w+ )?names?\b|\bwhich\b", AnswerType.NAME),
+    (r"\bwhat\b", AnswerType.PHRASE),
+    (r"\bhow\b", AnswerType.MANNER),
+    (r"^\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b", AnswerType.YES_NO),
+)
+_COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _RULES)
+FOCUS = re.compile(r"\b(?:what|which|how many|how much)\s+((?:[^\W\d_]+[\s-]+){0,3}?[^\W\d_]+?)(?=\s+(?:is|are|was|were|do|does|did|has|"
+                    r"have|had|can|could|will|would|should|in|of|on|at|for|from|to|by|with|that|who|which)\b|\?|$)", re.IGNORECASE)
+
+QUESTION_WORD = re.compile(r"\bhow (?:many|much)\b|\b(?:what|which|who|whom|whose|when|where|how|why)\b", re.IGNORECASE)
+
+
+def analyse(text: str) -> Question:
+    """Take a question apart.
+
+    Args:
+        text: The question; any string is allowed, a heap of keywords too.
+
+    Returns:
+        Its content terms, the kind of answer it expects and the noun the question word belongs to.
+    """
+    expected = next((kind for pattern, kind in _COMPILED if pattern.search(text)), AnswerType.PHRASE)
+    terms = tuple(word for word in words(text) if word.content)
+    match = FOCUS.search(text)
+    focus = tuple(w.stem for w in words(match.group(1)) if w.content) if match else ()
+    return Question(text, terms, expected, focus)
