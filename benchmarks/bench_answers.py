@@ -42,7 +42,8 @@ def main() -> None:
             without.append(agent.ask(row["question"]))
             agent.documents.enable(ids[row["doc"]])
     held = [
-        bool(answer.citations) and any(gold in answer.citations[0].quote for gold in row["answers"])
+        bool(answer.citations)
+        and any(gold in answer.citations[0].quote for gold in row["answers"])
         for answer, row in zip(with_gold, questions, strict=True)
     ]
     f1 = [

@@ -31,7 +31,12 @@ def main(limit: int) -> None:
     for name, (hits, seconds) in figures.items():
         report(
             f"financebench dev, {name}",
-            {"files": len(files), "questions": len(questions), f"hit@{K}": hits, "ingest s": seconds},
+            {
+                "files": len(files),
+                "questions": len(questions),
+                f"hit@{K}": hits,
+                "ingest s": seconds,
+            },
         )
     base = figures["LlamaIndex"][0]
     print(f"ratio of hit@{K}: {figures['cogagent'][0] / base if base else float('nan'):.2f}")

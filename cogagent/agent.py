@@ -142,9 +142,7 @@ class CogAgent:
         finally:
             cancelled.set()
 
-    def reindex(
-        self, on_progress: Callable[[Progress], None] | None = None
-    ) -> IngestReport:
+    def reindex(self, on_progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Embed everything in the home anew, with the embedders of the settings."""
         return self._loop.run(self._blocking(self._engine.reindex, on_progress))
 
@@ -368,7 +366,7 @@ class Documents:
     def __init__(self, agent: CogAgent) -> None:
         self._store = agent._engine.store
 
-    def list(self, collection: str = "default") -> list[Document]:
+    def list(self, collection: str = "default") -> Sequence[Document]:
         """The documents of a collection, by uri."""
         return self._store.documents(collection)
 
@@ -393,7 +391,7 @@ class Documents:
         """Take a disabled document into searches again."""
         self._store.set_enabled(document, True)
 
-    def failures(self, collection: str = "default") -> list[Failure]:
+    def failures(self, collection: str = "default") -> Sequence[Failure]:
         """Sources that could not be ingested, and why."""
         return self._store.failures(collection)
 
@@ -404,7 +402,7 @@ class Collections:
     def __init__(self, agent: CogAgent) -> None:
         self._store = agent._engine.store
 
-    def list(self) -> list[Collection]:
+    def list(self) -> Sequence[Collection]:
         """All collections, by name."""
         return self._store.collections()
 

@@ -107,20 +107,22 @@ def ask(
         typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
     ] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="At most so many steps.")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.001, help="At most so many seconds.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="At most so many seconds.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer a question, with citations."""
     from cogagent.types import Budget
 
-    budget = Budget(
-        **({"steps": max_steps} if max_steps is not None else {}), seconds=timeout
-    )
+    budget = Budget(**({"steps": max_steps} if max_steps is not None else {}), seconds=timeout)
     with _agent() as agent:
         keywords: dict[str, Any] = {
             "images": image or [], "collection": collection, "planner": planner, "budget": budget,
         }  # fmt: skip
-        answer = _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
+        answer = (
+            _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
+        )
         if show is not None and answer.citations:
             agent.draw(answer.citations[0]).save(show)
     if _wants_json(as_json):
@@ -189,8 +191,12 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command()
 def demo(
-    examples: Annotated[Path, typer.Option(help="The folder of example documents.")] = Path("examples"),
-    out: Annotated[Path, typer.Option(help="Where the cited crops are written.")] = Path("demo-out"),
+    examples: Annotated[Path, typer.Option(help="The folder of example documents.")] = Path(
+        "examples"
+    ),
+    out: Annotated[Path, typer.Option(help="Where the cited crops are written.")] = Path(
+        "demo-out"
+    ),
 ) -> None:
     """Ingest the examples, ask three questions and write the cited crops."""
     from cogagent.demo import run
@@ -350,14 +356,15 @@ def _progress() -> Iterator[Any]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
 
     columns = (
         TextColumn("{task.completed}/{task.total} documents"),
         BarColumn(),
         TextColumn("{task.fields[rate]:.1f} pages/s, {task.fields[left]} left"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, rate=0.0, left="?")
 
         def show(progress: Progress) -> None:

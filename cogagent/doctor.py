@@ -176,7 +176,7 @@ def _ocr(home: Path, settings: Settings) -> str:
         return "switched off (parse.ocr)"
     picture = Image.new("RGB", (420, 90), "white")
     ImageDraw.Draw(picture).text((20, 20), "Invoice 2047", "black", ImageFont.load_default(40))
-    text = Eyes(settings, image_embedder(settings)).look(Raster(np.asarray(picture))).text
+    text = Eyes(settings, image_embedder(settings)).read(Raster(np.asarray(picture))).text
     if "2047" not in text:
         raise _AmissError(
             f"a printed number was read as {text!r}.",

@@ -180,7 +180,8 @@ def from_pixels(boxes: NDArray[np.floating], size: tuple[float, float]) -> NDArr
     ``0, 0, width, height``.
     """
     array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    return array / np.array([size[0], size[1], size[0], size[1]], dtype=np.float64)
+    scale = np.array([size[0], size[1], size[0], size[1]], dtype=np.float64)
+    return np.asarray(array / scale)
 
 
 def to_pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -99,9 +99,7 @@ class Words:
     def slice(self, start: int, end: int) -> Words:
         """The words that overlap characters ``start`` to ``end``, spans shifted by ``-start``."""
         keep = (self.spans[:, 0] < end) & (self.spans[:, 1] > start)
-        return Words(
-            self.spans[keep] - np.int32(start), self.pages[keep], self.boxes[keep]
-        )
+        return Words(self.spans[keep] - np.int32(start), self.pages[keep], self.boxes[keep])
 
     def lines(self, start: int, end: int) -> list[PageBox]:
         """One rectangle a line for the words that overlap characters ``start`` to ``end``."""
@@ -498,9 +496,7 @@ def as_source(item: Source | str | Path) -> Source:
         return item
     if isinstance(item, str | Path):
         return Source(uri=str(Path(item).expanduser().absolute()))
-    raise InputError(
-        f"cannot ingest a {type(item).__name__}.", remedy="Pass a path or a Source."
-    )
+    raise InputError(f"cannot ingest a {type(item).__name__}.", remedy="Pass a path or a Source.")
 
 
 def first_page_box(boxes: tuple[PageBox, ...]) -> PageBox:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 
-from cogagent.documents.pdf_page import PageReader
+from cogagent.documents.pdf_page import PageReader, open_page
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -77,7 +77,7 @@ class PdfLoader:
         order = failed = 0
         for number in range(1, pages + 1):
             try:
-                with contextlib.closing(document[number - 1]) as page:
+                with contextlib.closing(open_page(document, number - 1)) as page:
                     elements = reader.read(page, number)
             except (pdfium.PdfiumError, ValueError, ArithmeticError, IndexError):
                 # One page that pdfium or the layout cannot make sense of costs that page.

@@ -86,7 +86,7 @@ def build_table(
     cells = []
     for row in header:
         split_cells(row, columns)
-        cells.append(_spread(row, columns, _spans(row, columns, labels, underlines)))
+        cells.append(_spread(row, columns, _spans(row, columns, labels, underlines), labels))
     cells += _merge_wrapped(body + tail, columns)
     used = [*header, *body, *tail]
     box = (
@@ -102,7 +102,7 @@ def _columns(run: Run) -> tuple[list[tuple[float, float]], int]:
     data = run.data
     body = [row for row in data if not row.all_years] or data
     size = body[0].size
-    numbers = merge_intervals([(c.x0, c.x1) for row in body for c in row.numbers], -0.1 * size)
+    numbers = _number_columns(body, size)
     first = numbers[0][0]
     texts = [c for row in body for c in row.cells if not any(c is n for n in row.numbers)]
     left = merge_intervals([(c.x0, c.x1) for c in texts if c.x0 < first])
@@ -113,6 +113,22 @@ def _columns(run: Run) -> tuple[list[tuple[float, float]], int]:
         if c.x0 >= first and not any(c.x0 < b and c.x1 > a for a, b in numbers)
     ]
     return [*left, *sorted([*numbers, *merge_intervals(apart)])], len(left)
+
+
+def _number_columns(body: list[Row], size: float) -> list[tuple[float, float]]:
+    """Intervals of the columns of numbers; no row has two numbers in one column."""
+    found: list[tuple[float, float]] = []
+    for x0, x1 in merge_intervals(
+        [(c.x0, c.x1) for row in body for c in row.numbers], -0.1 * size
+    ):
+        within = [[c for c in row.numbers if c.x0 < x1 and c.x1 > x0] for row in body]
+        cells = sorted((c for row in within for c in row), key=lambda c: c.x1)
+        gaps = sorted(range(1, len(cells)), key=lambda i: cells[i - 1].x1 - cells[i].x1)
+        cuts = [0, *sorted(gaps[: max(map(len, within)) - 1]), len(cells)]
+        for start, end in pairwise(cuts):
+            part = cells[start:end]
+            found.append((min(c.x0 for c in part), max(c.x1 for c in part)))
+    return sorted(found)
 
 
 def _over_numbers(row: Row, columns: list[tuple[float, float]]) -> bool:
@@ -213,7 +229,8 @@ def _spans(
         for x0, x1, y in underlines:
             near = -0.3 * row.size < y - row.base < 0.9 * row.size
             alone = not any(o is not cell and o.x1 > x0 and o.x0 < x1 for o in row.cells)
-            if near and alone and x0 <= cell.x0 + 2 and x1 >= cell.x1 - 2:
+            centred = abs(x0 + x1 - cell.x0 - cell.x1) < 3 * row.size
+            if near and alone and centred and x0 <= cell.x0 + 2 and x1 >= cell.x1 - 2:
                 under = [n for n, (a, b) in enumerate(columns) if x0 <= (a + b) / 2 <= x1]
                 if len(under) > 1:
                     found[i] = max(under[0], labels)
@@ -221,9 +238,13 @@ def _spans(
 
 
 def _spread(
-    row: Row, columns: list[tuple[float, float]], spans: dict[int, int] | None = None
+    row: Row,
+    columns: list[tuple[float, float]],
+    spans: dict[int, int] | None = None,
+    labels: int = 0,
 ) -> list[Lines]:
     """The row's cells in its columns, each as lines of words."""
+    edge = columns[labels - 1][1] if labels else 0.0
     result: list[Lines] = [[] for _ in columns]
     for place, cell in enumerate(row.cells):
         overlaps = [min(cell.x1, b) - max(cell.x0, a) for a, b in columns]
@@ -232,10 +253,11 @@ def _spread(
             target = spans[place]
         elif best > 0 and not cell.is_number:
             # A text over several columns stands in the first that it covers.
-            least = 0.3 * min(best, cell.x1 - cell.x0)
-            target = next(i for i, shared in enumerate(overlaps) if shared > 0 and shared >= least)
+            enough = 0.3 * min(best, cell.x1 - cell.x0)
+            target = next(i for i, o in enumerate(overlaps) if o > 0 and o >= enough)
         else:
-            target = overlaps.index(best)
+            least = labels if cell.x0 > edge else 0
+            target = overlaps.index(max(overlaps[least:]), least)
         result[target].append(cell.words)
     return [[[w for words in parts for w in words]] if parts else [] for parts in result]
 
@@ -249,9 +271,11 @@ def _merge_wrapped(rows: list[Row], columns: list[tuple[float, float]]) -> list[
     for at, row in enumerate(rows):
         cells = _spread(row, columns)
         alone = _is_alone(row) and bool(cells[0])
-        if last is not None and (
-            (not carried and alone and _goes_on(last, row, pitch)) or _completes(last, row)
-        ):
+        begins = alone and _begins(row, rows[at + 1 : at + 3], pitch)
+        rest = alone and not carried and last is not None and _goes_on(last, row, pitch)
+        if begins and not row.cells[0].text[0].islower():
+            rest = False
+        if last is not None and (rest or _completes(last, row)):
             for into, cell in zip(result[-1], cells, strict=True):
                 into += cell
             last = last if alone else row
@@ -259,7 +283,7 @@ def _merge_wrapped(rows: list[Row], columns: list[tuple[float, float]]) -> list[
         if carried:
             # The label began on the line above.
             cells[0] = [*result.pop()[0], *cells[0]]
-        carried = alone and _begins(row, rows[at + 1 : at + 3], pitch)
+        carried = begins
         result.append(cells)
         last = row
     return result

@@ -250,7 +250,7 @@ def _size_correction(handle: int | None, kept: Ints, styles: _Styles) -> Floats:
         tall = sides[np.arange(len(sample)), 1 - styles.turns[sample] % 2]
         ratios = tall / np.maximum(styles.sizes[sample], 1e-6)
         middle = float(np.median(ratios))
-        if middle > 1.6 or (0 < float(ratios.max()) < 0.2 and len(sample) > 4):
+        if middle > 1.6 or (0.02 < float(ratios.max()) < 0.2 and len(sample) > 4):
             factors[members] = middle / 0.6
     return factors
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from cogagent.config import LimitSettings, ParseSettings
     from cogagent.documents.pdf_table import Table
 
+_MAX_ANNOTATIONS = 2000
 _MAX_SIDE = 16_000
 """Longest side of a raster in pixels; what image libraries take without complaint."""
 
@@ -114,6 +115,31 @@ class PageReader:
 def _cut(whole: Raster, box: Box) -> Raster:
     left, top, right, bottom = to_pixels(box, whole.size)
     return Raster(np.ascontiguousarray(whole.pixels[top:bottom, left:right]))
+
+
+def open_page(document: Any, index: int) -> Any:
+    """A page of a ``pypdfium2.PdfDocument``, with filled-in forms and notes as part of it."""
+    page = document[index]
+    kinds = (pdfium.raw.FPDF_ANNOT_WIDGET, pdfium.raw.FPDF_ANNOT_FREETEXT)
+    if not any(kind in kinds for kind in _annotations(page)):
+        return page
+    done = pdfium.raw.FPDFPage_Flatten(page.raw, pdfium.raw.FLAT_NORMALDISPLAY)
+    if done != pdfium.raw.FLATTEN_SUCCESS:
+        return page
+    # What was flattened in shows once the page is parsed again.
+    page.close()
+    return document[index]
+
+
+def _annotations(page: Any) -> list[int]:
+    """The subtypes of a page's annotations."""
+    found = []
+    for at in range(min(pdfium.raw.FPDFPage_GetAnnotCount(page.raw), _MAX_ANNOTATIONS)):
+        annotation = pdfium.raw.FPDFPage_GetAnnot(page.raw, at)
+        if annotation:
+            found.append(pdfium.raw.FPDFAnnot_GetSubtype(annotation))
+            pdfium.raw.FPDFPage_CloseAnnot(annotation)
+    return found
 
 
 def page_frame(page: Any) -> PdfPage:

@@ -114,7 +114,7 @@ def _split_numbers(piece: Piece) -> list[list[Word]]:
         if parts[-1]:
             last = parts[-1][-1]
             gap = word.x0 - last.x1
-            sign = bool(_CURRENCY.match(word.text)) and gap > 0.05 * word.size
+            sign = bool(_CURRENCY.match(word.text.rstrip("0123456789.,()")))
             wide = gap > 0.45 * word.size and is_number(word.text)
             if (sign or wide) and is_number(last.text):
                 parts.append([])

@@ -121,7 +121,8 @@ def find_words(chars: Chars) -> list[Word]:
     rtl = _is_rtl(chars.codes)
     step = chars.boxes[1:, 0] - chars.boxes[:-1, 2]
     back = chars.boxes[:-1, 0] - chars.boxes[1:, 2]
-    step = np.where(rtl[1:] & rtl[:-1], back, step) / size
+    # Signs beside right-to-left letters may run either way: the nearer way is meant.
+    step = np.where((rtl[1:] | rtl[:-1]) & (np.abs(back) < np.abs(step)), back, step) / size
     drop = np.abs(chars.baselines[1:] - chars.baselines[:-1]) / size
     overlap = np.minimum(chars.boxes[1:, 3], chars.boxes[:-1, 3]) - np.maximum(
         chars.boxes[1:, 1], chars.boxes[:-1, 1]

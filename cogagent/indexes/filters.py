@@ -44,12 +44,17 @@ def select(
         UnknownFieldError: If a name is neither a field nor a metadata key in use.
         InputError: If a value is not a string, number, truth value or list of them.
     """
-    clauses, params = [], []
+    clauses: list[str] = []
+    params: list[MetaValue] = []
     for name, wanted in (filters or {}).items():
         expression, key = _expression(connection, collection, name)
-        values = list(wanted) if isinstance(wanted, list | tuple | set) else [wanted]
-        if not all(value is None or isinstance(value, str | int | float) for value in values):
-            raise InputError(f"the filter {name!r} compares with text, numbers or truth values.")
+        values: list[MetaValue] = []
+        for value in wanted if isinstance(wanted, list | tuple) else [wanted]:
+            if value is not None and not isinstance(value, str | int | float):
+                raise InputError(
+                    f"the filter {name!r} compares with text, numbers or truth values."
+                )
+            values.append(value)
         # IS, unlike =, also matches a null; json_extract gives 1 and 0 for truth values.
         clauses.append("(" + " OR ".join(f"{expression} IS ?" for _ in values) + ")")
         for value in values:

@@ -438,7 +438,9 @@ class Store:
             f"AND {needs} ORDER BY c.id LIMIT ?",
             (space.name, limit),
         )
-        return [Unembedded(*row[:3], _chunk((row[0], *row[3:]))) for row in rows]
+        return [
+            Unembedded(row[0], row[1], row[2], _chunk((row[0], *row[3:]))) for row in rows
+        ]
 
     def add_vectors(self, space: Space, rows: Iterable[tuple[Unembedded, Vectors]]) -> None:
         """Give chunks their vectors in a space; chunks that are gone are left out."""

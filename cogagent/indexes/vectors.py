@@ -102,7 +102,7 @@ class FaissIndex:
         """Remove these ids; unknown ones are ignored."""
         if len(ids):
             with self._lock:
-                self._index.remove_ids(np.ascontiguousarray(ids, np.int64))
+                self._index.remove_ids(np.ascontiguousarray(ids, np.int64))  # type: ignore[arg-type]
 
     def search(self, vector: Vectors, k: int, allowed: Ids | None = None) -> tuple[Ids, Vectors]:
         """The ``k`` nearest to one ``vector`` among ``allowed``: ids and scores, best first."""
@@ -114,7 +114,8 @@ class FaissIndex:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         params = None
         if allowed is not None:
-            params = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))
+            selector = faiss.IDSelectorBatch(allowed)
+            params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         query = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
         with self._lock:
             scores, ids = self._index.search(query, k, params=params)

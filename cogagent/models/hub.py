@@ -80,8 +80,9 @@ def _quiet() -> Iterator[None]:
     """Silences transformers' progress bars, and its notices to its own developers."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         with warnings.catch_warnings():
             for kind in (DeprecationWarning, FutureWarning):
@@ -90,5 +91,6 @@ def _quiet() -> Iterator[None]:
                 )
             yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()

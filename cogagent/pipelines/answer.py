@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -124,9 +125,8 @@ class Run:
             usage=usage,
             stop_reason=stop,
         )
-        for piece in answer.text.splitlines(keepends=True):
-            for word in piece.split(" "):
-                yield TokenEvent(text=word if word.endswith("\n") else word + " ")
+        for token in re.findall(r"\S+\s*|\s+", answer.text):
+            yield TokenEvent(text=token)
         for citation in answer.citations:
             yield CitationEvent(citation=citation)
         yield UsageEvent(usage=usage)

@@ -112,7 +112,7 @@ class Engine:
             UnknownFieldError: If a filter names an unknown field.
         """
         self.store.select(collection, filters)
-        vectors = self.image_embedder.embed_images(pictures) if pictures else ()
+        vectors = list(self.image_embedder.embed_images(pictures)) if pictures else []
         text = TextRetriever(self.store, self.text_embedder, collection, filters)
         image = ImageRetriever(
             self.store, self.image_embedder, text, collection, filters, vectors

@@ -31,7 +31,7 @@ from cogagent.errors import (
 )
 from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Entry, Store
-from cogagent.models.base import TextEmbedder
+from cogagent.models.base import TextEmbedder, Vectors
 from cogagent.pipelines.seeing import see
 from cogagent.types import Chunk, Failure, IngestReport, Progress, Source
 from cogagent.vision.eyes import Eyes
@@ -49,7 +49,7 @@ class Draft:
 
     entry: Entry
     data: bytes | None
-    known: dict[str, np.ndarray]  # type: ignore[type-arg]
+    known: dict[str, Vectors]
     """Vectors of texts that an earlier version of the document had."""
 
 
@@ -218,7 +218,7 @@ class Ingestor:
         return Outcome(source, draft=self._parse(source, loaded, tally, earlier))
 
     def _parse(
-        self, source: Source, loaded: LoadedSource, tally: _Tally, known: dict[str, np.ndarray]  # type: ignore[type-arg]
+        self, source: Source, loaded: LoadedSource, tally: _Tally, known: dict[str, Vectors]
     ) -> Draft:
         """Read a document from its bytes."""
         elements = []
@@ -300,7 +300,7 @@ class Ingestor:
             tally.stored(draft.entry)
         batch.clear()
 
-    def _vectors_of(self, document: str) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    def _vectors_of(self, document: str) -> dict[str, Vectors]:
         entry = self._store.entry(document)
         if len(entry.text_vectors) != len(entry.chunks):
             return {}

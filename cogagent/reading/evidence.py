@@ -131,7 +131,9 @@ def gather(question: Question, passages: Sequence[Passage], encoder: Encoder) ->
     return evidence
 
 
-def _cut(passages: Sequence[Passage]) -> tuple[list[Candidate], list[frozenset[str]], list[_Window]]:
+def _cut(
+    passages: Sequence[Passage],
+) -> tuple[list[Candidate], list[frozenset[str]], list[_Window]]:
     candidates: list[Candidate] = []
     passage_stems: list[frozenset[str]] = []
     windows: list[_Window] = []
@@ -154,11 +156,25 @@ def _cut(passages: Sequence[Passage]) -> tuple[list[Candidate], list[frozenset[s
         for start, end in ranges:
             found = words(passage.text[start:end])
             stems = frozenset(word.stem for word in found)
-            previous = len(candidates) - 1 if len(candidates) > first and passage.kind != "table" else None
+            previous = (
+                len(candidates) - 1
+                if len(candidates) > first and passage.kind != "table"
+                else None
+            )
             empty = np.zeros((0, 0), dtype=np.float32)
             candidates.append(
-                Candidate(number, start, end, found, stems, title_stems | before, previous, empty,
-                          np.zeros((0, 2), dtype=np.int64), empty)
+                Candidate(
+                    number,
+                    start,
+                    end,
+                    found,
+                    stems,
+                    title_stems | before,
+                    previous,
+                    empty,
+                    np.zeros((0, 2), dtype=np.int64),
+                    empty,
+                )
             )
             everything |= stems
             before = before if passage.kind == "table" else stems
@@ -167,28 +183,50 @@ def _cut(passages: Sequence[Passage]) -> tuple[list[Candidate], list[frozenset[s
     return candidates, passage_stems, windows
 
 
-def _windows(number: int, prefix: str, candidates: list[Candidate], first: int, limit: int) -> list[_Window]:
+def _windows(
+    number: int, prefix: str, candidates: list[Candidate], first: int, limit: int
+) -> list[_Window]:
     """Group a passage's sentences, in order, into stretches that fit the model."""
     found: list[_Window] = []
     members: list[int] = []
     for place in range(first, len(candidates)):
         if members and candidates[place].end - candidates[members[0]].start > limit:
-            found.append(_Window(number, prefix, candidates[members[0]].start, candidates[members[-1]].end, tuple(members)))
+            found.append(
+                _Window(
+                    number,
+                    prefix,
+                    candidates[members[0]].start,
+                    candidates[members[-1]].end,
+                    tuple(members),
+                )
+            )
             members = []
         members.append(place)
     if members:
-        found.append(_Window(number, prefix, candidates[members[0]].start, candidates[members[-1]].end, tuple(members)))
+        found.append(
+            _Window(
+                number,
+                prefix,
+                candidates[members[0]].start,
+                candidates[members[-1]].end,
+                tuple(members),
+            )
+        )
     return found
 
 
 def _weights(stems: list[str], candidates: list[Candidate]) -> FloatArray:
     """Weigh a stem by how few of the retrieved sentences hold it: what they all hold does not tell them apart."""
     total = len(candidates)
-    raw = [math.log(1 + total / (0.5 + sum(stem in c.stems for c in candidates))) for stem in stems]
+    raw = [
+        math.log(1 + total / (0.5 + sum(stem in c.stems for c in candidates))) for stem in stems
+    ]
     return np.asarray(raw, dtype=np.float32) / (sum(raw) or 1.0)
 
 
-def _best_windows(windows: list[_Window], candidates: list[Candidate], weight: dict[str, float]) -> list[_Window]:
+def _best_windows(
+    windows: list[_Window], candidates: list[Candidate], weight: dict[str, float]
+) -> list[_Window]:
     """Keep the windows that share most with the question, so that a question's cost is bounded."""
     if len(windows) <= MAX_WINDOWS:
         return windows
@@ -205,7 +243,9 @@ def _pooling(question: Question, stems: list[str], offsets: IntArray) -> FloatAr
     pooling = np.zeros((len(stems), len(offsets)), dtype=np.float32)
     for term in question.terms:
         pooling[stems.index(term.stem), overlapping(offsets, term.start, term.end)] = 1.0
-    return np.asarray(pooling / np.maximum(pooling.sum(axis=1, keepdims=True), 1.0), dtype=np.float32)
+    return np.asarray(
+        pooling / np.maximum(pooling.sum(axis=1, keepdims=True), 1.0), dtype=np.float32
+    )
 
 
 def overlapping(offsets: IntArray, start: int, end: int) -> IntArray:
@@ -216,12 +256,16 @@ def overlapping(offsets: IntArray, start: int, end: int) -> IntArray:
 
 def _look(evidence: Evidence, windows: list[_Window], encoder: Encoder) -> None:
     texts = [w.prefix + evidence.passages[w.passage].text[w.start : w.end] for w in windows]
-    for window, (states, offsets) in zip(windows, encoder.token_states(texts) if texts else (), strict=True):
+    for window, (states, offsets) in zip(
+        windows, encoder.token_states(texts) if texts else (), strict=True
+    ):
         similarity = evidence.states @ unit(states).T
         title = overlapping(offsets, 0, len(window.prefix))
         if len(title):
             best = similarity[:, title].max(axis=1)
-            evidence.title_similarity[window.passage] = np.maximum(evidence.title_similarity[window.passage], best)
+            evidence.title_similarity[window.passage] = np.maximum(
+                evidence.title_similarity[window.passage], best
+            )
         shift = len(window.prefix) - window.start
         for place in window.members:
             candidate = evidence.candidates[place]

@@ -23,7 +23,14 @@ SENTENCE = (
     "type",  # a phrase of the expected kind that the question does not hold already
     "lag",  # how far the passage's retrieval score lies behind the best
 )
-DECISION = ("similarity", "alignment_passage", "alignment_all", "coverage", "coverage_passage", "standout")
+DECISION = (
+    "similarity",
+    "alignment_passage",
+    "alignment_all",
+    "coverage",
+    "coverage_passage",
+    "standout",
+)
 """What the decision to answer looks at: the best sentence, and how far it stands out from the other passages."""
 
 
@@ -48,11 +55,15 @@ def sentence_features(evidence: Evidence) -> FloatArray:
     rows = []
     for place, candidate in enumerate(evidence.candidates):
         own = term_best[place]
-        before = own if candidate.previous is None else np.maximum(own, term_best[candidate.previous])
+        before = (
+            own if candidate.previous is None else np.maximum(own, term_best[candidate.previous])
+        )
         titled = np.maximum(before, title_best[candidate.passage])
         content = [word.stem for word in candidate.words if word.content]
         neighbours = set(zip(content, content[1:], strict=False))
-        pooled = unit(candidate.states.mean(axis=0)) @ evidence.vector if len(candidate.states) else 0.0
+        pooled = (
+            unit(candidate.states.mean(axis=0)) @ evidence.vector if len(candidate.states) else 0.0
+        )
         rows.append(
             (
                 pooled,
@@ -63,7 +74,9 @@ def sentence_features(evidence: Evidence) -> FloatArray:
                 best[place][worded].mean() if worded.any() else 0.0,
                 _share(evidence, candidate.stems | candidate.context),
                 sum(pair in neighbours for pair in pairs) / max(1, len(pairs)),
-                0.5 if not question.focus else float(any(stem in candidate.stems for stem in question.focus)),
+                0.5
+                if not question.focus
+                else float(any(stem in candidate.stems for stem in question.focus)),
                 float(_holds_type(evidence, candidate, asked)),
                 max(-1.0, evidence.passages[candidate.passage].score - top),
             )
@@ -71,7 +84,9 @@ def sentence_features(evidence: Evidence) -> FloatArray:
     return np.array(rows, dtype=np.float32).reshape(-1, len(SENTENCE))
 
 
-def decision_features(evidence: Evidence, features: FloatArray, scores: FloatArray, neutral: float) -> FloatArray:
+def decision_features(
+    evidence: Evidence, features: FloatArray, scores: FloatArray, neutral: float
+) -> FloatArray:
     """Return the features (``DECISION``) of the best sentence.
 
     Args:
@@ -90,7 +105,11 @@ def decision_features(evidence: Evidence, features: FloatArray, scores: FloatArr
     for candidate, score in zip(evidence.candidates, scores.tolist(), strict=True):
         if candidate.passage != passage:
             others[candidate.passage] = max(score, others.get(candidate.passage, -math.inf))
-    standout = float(scores[place]) - float(np.median(list(others.values()))) if len(others) > 1 else neutral
+    standout = (
+        float(scores[place]) - float(np.median(list(others.values())))
+        if len(others) > 1
+        else neutral
+    )
     row = features[place]
     named = dict(zip(SENTENCE, row.tolist(), strict=True))
     named["coverage_passage"] = _share(evidence, evidence.passage_stems[passage])
@@ -99,7 +118,11 @@ def decision_features(evidence: Evidence, features: FloatArray, scores: FloatArr
 
 
 def _share(evidence: Evidence, stems: frozenset[str]) -> float:
-    return sum(w for stem, w in zip(evidence.stems, evidence.weights.tolist(), strict=True) if stem in stems)
+    return sum(
+        w
+        for stem, w in zip(evidence.stems, evidence.weights.tolist(), strict=True)
+        if stem in stems
+    )
 
 
 def _holds_type(evidence: Evidence, candidate: Candidate, asked: set[str]) -> bool:
@@ -107,7 +130,11 @@ def _holds_type(evidence: Evidence, candidate: Candidate, asked: set[str]) -> bo
     text = evidence.passages[candidate.passage].text[candidate.start : candidate.end]
     for phrase in phrases(text):
         if phrase.kinds & wanted:
-            inside = [w.stem for w in candidate.words if w.content and w.start >= phrase.start and w.end <= phrase.end]
+            inside = [
+                w.stem
+                for w in candidate.words
+                if w.content and w.start >= phrase.start and w.end <= phrase.end
+            ]
             if inside and not asked.issuperset(inside):
                 return True
     return False

@@ -41,13 +41,17 @@ _TYPED = frozenset(WANTED) - {AnswerType.NAME}
 _NUMERIC = frozenset({"number", "date", "money", "percent", "measure"})
 _NAMED = frozenset({"name", "person"})
 _STOP = re.compile(r"[,;:()\[\]\"“”—]| [-–] |[.!?](?=\s|$)")
-_PREPOSITIONS = frozenset("in on at from to by for with of during after before under into near against between among through".split())
+_PREPOSITIONS = frozenset(
+    "in on at from to by for with of during after before under into near against between among through".split()
+)
 _FITTING: dict[AnswerType, frozenset[str]] = {
     AnswerType.PLACE: frozenset({"in", "at", "from", "to", "near"}),
     AnswerType.DATE: frozenset({"in", "on", "since", "from", "until", "during", "by"}),
     AnswerType.PERSON: frozenset({"by"}),
 }
-STANDS_ALONE = frozenset({AnswerType.REASON, AnswerType.MANNER, AnswerType.YES_NO, AnswerType.DEFINITION})
+STANDS_ALONE = frozenset(
+    {AnswerType.REASON, AnswerType.MANNER, AnswerType.YES_NO, AnswerType.DEFINITION}
+)
 """Questions that a sentence answers as a whole."""
 
 
@@ -74,7 +78,11 @@ def spans(text: str, candidate: Candidate) -> tuple[list[tuple[int, int]], list[
 
 
 def span_features(
-    evidence: Evidence, candidate: Candidate, text: str, ranges: Sequence[tuple[int, int]], known: Sequence[Phrase]
+    evidence: Evidence,
+    candidate: Candidate,
+    text: str,
+    ranges: Sequence[tuple[int, int]],
+    known: Sequence[Phrase],
 ) -> FloatArray:
     """Return one row of features (``SPAN``) for each range of the sentence."""
     question = evidence.question
@@ -99,13 +107,22 @@ def span_features(
     ends = np.array([word.end for word in listed])
     rows = []
     for start, end in ranges:
-        i, j = int(np.searchsorted(ends, start, side="right")), int(np.searchsorted(starts, end, side="left")) - 1
+        i, j = (
+            int(np.searchsorted(ends, start, side="right")),
+            int(np.searchsorted(starts, end, side="left")) - 1,
+        )
         kind = kinds.get((start, end), frozenset())
         content = [n for n in range(i, j + 1) if listed[n].content]
         outside = (spots < i) | (spots > j)
         gap = np.minimum(abs(spots - i), abs(spots - j))
         away = np.maximum(0, np.maximum(i - where, where - j))
-        lead = lower[i - 2] if i > 1 and lower[i - 1] in {"the", "a", "an"} else lower[i - 1] if i else ""
+        lead = (
+            lower[i - 2]
+            if i > 1 and lower[i - 1] in {"the", "a", "an"}
+            else lower[i - 1]
+            if i
+            else ""
+        )
         rows.append(
             (
                 typed and bool(kind & wanted),
@@ -122,7 +139,8 @@ def span_features(
                 asking[i : j + 1].mean(),
                 summary[i : j + 1].mean(),
                 any(listed[n].stem in focus for n in range(i, j + 1)),
-                (j + 1 < len(listed) and listed[j + 1].stem in focus) or (i > 0 and listed[i - 1].stem in focus),
+                (j + 1 < len(listed) and listed[j + 1].stem in focus)
+                or (i > 0 and listed[i - 1].stem in focus),
                 lead in fitting,
                 float((strength * (away > 0) / (1 + away)).sum()) / max(1, terms),
                 aligned.max(axis=0)[content or list(range(i, j + 1))].mean(),
@@ -131,15 +149,23 @@ def span_features(
     return np.array(rows, dtype=np.float32).reshape(-1, len(SPAN))
 
 
-def embedded_features(question: str, text: str, chosen: Sequence[str], encoder: Encoder) -> FloatArray:
+def embedded_features(
+    question: str, text: str, chosen: Sequence[str], encoder: Encoder
+) -> FloatArray:
     """Return one row of features (``EMBEDDED``) for each phrase of a sentence."""
-    vectors = encoder.embed([text, *chosen, *(_substituted(question, phrase) for phrase in chosen)])
+    vectors = encoder.embed(
+        [text, *chosen, *(_substituted(question, phrase) for phrase in chosen)]
+    )
     likeness = vectors[1:] @ vectors[0]
     return np.stack([likeness[: len(chosen)], likeness[len(chosen) :]], axis=1)
 
 
 def _substituted(question: str, phrase: str) -> str:
-    match = None if re.search(r"\bhow (?:many|much)", question, re.IGNORECASE) else FOCUS.search(question)
+    match = (
+        None
+        if re.search(r"\bhow (?:many|much)", question, re.IGNORECASE)
+        else FOCUS.search(question)
+    )
     match = match or QUESTION_WORD.search(question)
     start, end = match.span() if match else (len(question), len(question))
     return f"{question[:start]}{phrase}{question[end:]}".rstrip("?")
@@ -160,16 +186,27 @@ def _aligned(evidence: Evidence, by_word: FloatArray) -> tuple[int, FloatArray]:
     rows = [
         by_word[overlapping(evidence.offsets, term.start, term.end)].mean(axis=0)
         for term in evidence.question.terms
-        if term.stem not in evidence.question.focus and len(overlapping(evidence.offsets, term.start, term.end))
+        if term.stem not in evidence.question.focus
+        and len(overlapping(evidence.offsets, term.start, term.end))
     ]
     return len(rows), np.stack(rows) if rows else np.zeros((1, by_word.shape[1]), dtype=np.float32)
 
 
-def _question_word(evidence: Evidence, by_word: FloatArray) -> tuple[FloatArray, tuple[int, int] | None]:
+def _question_word(
+    evidence: Evidence, by_word: FloatArray
+) -> tuple[FloatArray, tuple[int, int] | None]:
     """Return each word's likeness to the question word, centred, and where the question word stands."""
     match = QUESTION_WORD.search(evidence.question.text)
-    tokens = overlapping(evidence.offsets, *match.span()) if match else overlapping(evidence.offsets, 0, 0)
-    row = by_word[tokens].max(axis=0) if len(tokens) else np.zeros(by_word.shape[1], dtype=np.float32)
+    tokens = (
+        overlapping(evidence.offsets, *match.span())
+        if match
+        else overlapping(evidence.offsets, 0, 0)
+    )
+    row = (
+        by_word[tokens].max(axis=0)
+        if len(tokens)
+        else np.zeros(by_word.shape[1], dtype=np.float32)
+    )
     return row - row.mean(), match.span() if match else None
 
 

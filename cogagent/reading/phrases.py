@@ -35,9 +35,15 @@ _SMALL = (
 )
 _SCALE = r"(?:hundred|thousand|million|billion|trillion|dozen|m|bn)"
 _NUMERAL = rf"(?:[-−+]?\d+(?:[.,]\d+)*(?:½|¼|¾|/\d+)?|{_SMALL}(?:[ -]{_SMALL})*)(?: {_SCALE}\b)?"
-_NUMBER = re.compile(rf"(?<![\w.])(?:(?:about|around|over|nearly|almost|approximately|some|roughly|up to|at least|"
-                     rf"more than|less than|fewer than) )?({_NUMERAL})(?![\w])", re.IGNORECASE)
-_PERCENT = re.compile(rf"(?<![\w.]){_NUMERAL}(?:[–-]\d+(?:\.\d+)?)?(?: ?%| per ?cent\b| percentage points?\b)", re.IGNORECASE)
+_NUMBER = re.compile(
+    rf"(?<![\w.])(?:(?:about|around|over|nearly|almost|approximately|some|roughly|up to|at least|"
+    rf"more than|less than|fewer than) )?({_NUMERAL})(?![\w])",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(
+    rf"(?<![\w.]){_NUMERAL}(?:[–-]\d+(?:\.\d+)?)?(?: ?%| per ?cent\b| percentage points?\b)",
+    re.IGNORECASE,
+)
 _MONEY = re.compile(
     rf"(?:(?:US|A|C|NZ|HK)?[$€£¥₹]|\b(?:USD|EUR|GBP|INR|RMB|CHF|Rs\.?) ?)\s?\d+(?:[.,]\d+)*(?: ?{_SCALE}\b)?"
     rf"|(?<![\w.]){_NUMERAL} (?:U\.?S\.? )?(?:dollars?|euros?|pounds?|cents?|francs?|yen|rupees?|pence|marks?)\b",
@@ -49,7 +55,9 @@ _UNITS = (
     r"°[CF]?|degrees?|K|litres?|liters?|gallons?|watts?|[kMG]?W|volts?|[kMG]?Hz|bits?|bytes?|[kMG]B|basis points?|"
     r"square (?:miles?|kilomet(?:er|re)s?|feet|met(?:er|re)s?)|decades?|centuries|generations?|times)"
 )
-_MEASURE = re.compile(rf"(?<![\w.]){_NUMERAL}(?:(?: to |–|-){_NUMERAL})?[ -]?{_UNITS}(?![\w])(?: old| long| wide| high| tall| deep)?")
+_MEASURE = re.compile(
+    rf"(?<![\w.]){_NUMERAL}(?:(?: to |–|-){_NUMERAL})?[ -]?{_UNITS}(?![\w])(?: old| long| wide| high| tall| deep)?"
+)
 _CAPITAL = r"(?:[A-Z][\w'’.&-]*\w|[A-Z]\.?)"
 _NAME = re.compile(
     rf"{_CAPITAL}(?:(?: (?:of(?: the)?|the|and|de|del|della|la|le|du|van|von|der|den|for|&|al|ibn|bin|y|da|di|dos)){{0,2}}"
@@ -58,7 +66,10 @@ _NAME = re.compile(
 _SIMPLE_NAME = re.compile(rf"{_CAPITAL}(?: {_CAPITAL}){{0,5}}")
 _QUOTED = re.compile(r"[\"“]([^\"“”]{2,80})[\"”]")
 _PIECE = re.compile(r"[^\s,;:()\[\]\"“”]+")
-_PLACE_LEAD = re.compile(r"(?:\b(?:in|at|near|from|to|around|outside|across|throughout|within|of|into|between|along)\s(?:the\s)?)$", re.IGNORECASE)
+_PLACE_LEAD = re.compile(
+    r"(?:\b(?:in|at|near|from|to|around|outside|across|throughout|within|of|into|between|along)\s(?:the\s)?)$",
+    re.IGNORECASE,
+)
 _NOT_A_PERSON = re.compile(
     r"\b(?:University|College|School|Institute|Inc|Corp|Corporation|Company|Ltd|Council|Party|Church|Museum|River|Lake|"
     r"Street|Road|City|County|State|States|Act|Treaty|War|Bowl|Park|Hall|Center|Centre|Club|League|Association|"
@@ -108,7 +119,12 @@ def phrases(sentence: str) -> list[Phrase]:
         if end > start:
             found.setdefault((start, end), set()).update(kinds)
 
-    for pattern, kind in ((_DATE, "date"), (_PERCENT, "percent"), (_MONEY, "money"), (_MEASURE, "measure")):
+    for pattern, kind in (
+        (_DATE, "date"),
+        (_PERCENT, "percent"),
+        (_MONEY, "money"),
+        (_MEASURE, "measure"),
+    ):
         for match in pattern.finditer(sentence):
             add(*match.span(), kind)
     for match in _NUMBER.finditer(sentence):
@@ -159,6 +175,23 @@ def _chunks(sentence: str) -> list[tuple[int, int]]:
     spans = list(runs)
     for (a, b), (c, d) in zip(runs, runs[1:]):
         gap = sentence[b:c].strip().lower()
-        if gap in {"of", "of the", "of a", "and", "or", "for", "to", "in", "in the", "and the", "with", "to the", "on", "for the", "by", "from"}:
+        if gap in {
+            "of",
+            "of the",
+            "of a",
+            "and",
+            "or",
+            "for",
+            "to",
+            "in",
+            "in the",
+            "and the",
+            "with",
+            "to the",
+            "on",
+            "for the",
+            "by",
+            "from",
+        }:
             spans.append((a, d))
     return spans

@@ -92,7 +92,9 @@ def words(text: str) -> list[Word]:
     for match in _WORD.finditer(text):
         raw = match.group()
         lowered = raw.lower()
-        content = lowered not in STOPWORDS and (len(raw) > 1 or raw.isdigit() or raw.isupper() or not raw.isascii())
+        content = lowered not in STOPWORDS and (
+            len(raw) > 1 or raw.isdigit() or raw.isupper() or not raw.isascii()
+        )
         strong = content and (raw[0].isdigit() or (raw[0].isupper() and match.start() > 0))
         found.append(Word(stem(raw), match.start(), match.end(), content, strong))
     return found
@@ -109,31 +111,71 @@ _PLACEISH = (
     "street|building|stadium|location|area|nation|district|neighborhood|suburb|airport|venue|hotel"
 )
 _RULES: tuple[tuple[str, AnswerType], ...] = (
-    (r"^\s*(?:what|who) (?:is|are|was|were) (?:an? |the )?(?:[\w'’-]+ ?){1,3}\??\s*$", AnswerType.DEFINITION),
-    (r"\b(?:what|which) (?:percentage|percent|proportion|share|fraction)\b|\bhow (?:many|much) percent", AnswerType.PERCENT),
-    (r"\bhow much (?:money|did .*\b(?:cost|pay|spend|spent|paid|earn)|does .*\bcost|was .*\bpaid|is .*\bpaid)"
-     r"|\bwhat (?:was|is|were|are) the (?:\w+ )?(?:price|cost|salary|fee|revenue|budget|profit)\b"
-     r"|\bwhat (?:price|sum of money|amount of money)\b", AnswerType.MONEY),
-    (r"\bhow (?:long|far|tall|high|wide|deep|old|fast|big|large|heavy|hot|cold|late|early|thick)\b", AnswerType.MEASURE),
-    (r"\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:\w+ )?(?:length|height|width|depth|weight|distance|temperature|"
-     r"speed|size|age|altitude|elevation|duration)\b", AnswerType.MEASURE),
-    (r"\bhow (?:many|much)\b|\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:total |average |exact )?"
-     r"(?:number|amount|population|score|rate|ratio|quantity|total)\b", AnswerType.NUMBER),
-    (rf"\bwhen\b|\b(?:what|which) (?:\w+ )?(?:{_MONTHISH})s?\b|\bhow (?:recently|soon)\b|\bsince when\b", AnswerType.DATE),
-    (rf"\bwho(?:m|se)?\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PERSONISH})s?\b", AnswerType.PERSON),
-    (rf"\bwhere\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PLACEISH})s?\b|\b(?:what|which) (?:city|countr|communit)(?:y|ies)\b",
-     AnswerType.PLACE),
-    (r"\bwhy\b|\bwhat (?:is|was|were|are) the (?:reason|cause|purpose)s?\b|\bfor what reason\b", AnswerType.REASON),
-    (r"\b(?:what|which) (?:was|is|were|are) (?:the )?(?:\w+ )?names?\b|\bwhich\b", AnswerType.NAME),
+    (
+        r"^\s*(?:what|who) (?:is|are|was|were) (?:an? |the )?(?:[\w'’-]+ ?){1,3}\??\s*$",
+        AnswerType.DEFINITION,
+    ),
+    (
+        r"\b(?:what|which) (?:percentage|percent|proportion|share|fraction)\b|\bhow (?:many|much) percent",
+        AnswerType.PERCENT,
+    ),
+    (
+        r"\bhow much (?:money|did .*\b(?:cost|pay|spend|spent|paid|earn)|does .*\bcost|was .*\bpaid|is .*\bpaid)"
+        r"|\bwhat (?:was|is|were|are) the (?:\w+ )?(?:price|cost|salary|fee|revenue|budget|profit)\b"
+        r"|\bwhat (?:price|sum of money|amount of money)\b",
+        AnswerType.MONEY,
+    ),
+    (
+        r"\bhow (?:long|far|tall|high|wide|deep|old|fast|big|large|heavy|hot|cold|late|early|thick)\b",
+        AnswerType.MEASURE,
+    ),
+    (
+        r"\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:\w+ )?(?:length|height|width|depth|weight|distance|temperature|"
+        r"speed|size|age|altitude|elevation|duration)\b",
+        AnswerType.MEASURE,
+    ),
+    (
+        r"\bhow (?:many|much)\b|\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:total |average |exact )?"
+        r"(?:number|amount|population|score|rate|ratio|quantity|total)\b",
+        AnswerType.NUMBER,
+    ),
+    (
+        rf"\bwhen\b|\b(?:what|which) (?:\w+ )?(?:{_MONTHISH})s?\b|\bhow (?:recently|soon)\b|\bsince when\b",
+        AnswerType.DATE,
+    ),
+    (
+        rf"\bwho(?:m|se)?\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PERSONISH})s?\b",
+        AnswerType.PERSON,
+    ),
+    (
+        rf"\bwhere\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PLACEISH})s?\b|\b(?:what|which) (?:city|countr|communit)(?:y|ies)\b",
+        AnswerType.PLACE,
+    ),
+    (
+        r"\bwhy\b|\bwhat (?:is|was|were|are) the (?:reason|cause|purpose)s?\b|\bfor what reason\b",
+        AnswerType.REASON,
+    ),
+    (
+        r"\b(?:what|which) (?:was|is|were|are) (?:the )?(?:\w+ )?names?\b|\bwhich\b",
+        AnswerType.NAME,
+    ),
     (r"\bwhat\b", AnswerType.PHRASE),
     (r"\bhow\b", AnswerType.MANNER),
-    (r"^\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b", AnswerType.YES_NO),
+    (
+        r"^\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b",
+        AnswerType.YES_NO,
+    ),
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _RULES)
-FOCUS = re.compile(r"\b(?:what|which|how many|how much)\s+((?:[^\W\d_]+[\s-]+){0,3}?[^\W\d_]+?)(?=\s+(?:is|are|was|were|do|does|did|has|"
-                    r"have|had|can|could|will|would|should|in|of|on|at|for|from|to|by|with|that|who|which)\b|\?|$)", re.IGNORECASE)
+FOCUS = re.compile(
+    r"\b(?:what|which|how many|how much)\s+((?:[^\W\d_]+[\s-]+){0,3}?[^\W\d_]+?)(?=\s+(?:is|are|was|were|do|does|did|has|"
+    r"have|had|can|could|will|would|should|in|of|on|at|for|from|to|by|with|that|who|which)\b|\?|$)",
+    re.IGNORECASE,
+)
 
-QUESTION_WORD = re.compile(r"\bhow (?:many|much)\b|\b(?:what|which|who|whom|whose|when|where|how|why)\b", re.IGNORECASE)
+QUESTION_WORD = re.compile(
+    r"\bhow (?:many|much)\b|\b(?:what|which|who|whom|whose|when|where|how|why)\b", re.IGNORECASE
+)
 
 
 def analyse(text: str) -> Question:
@@ -145,7 +187,9 @@ def analyse(text: str) -> Question:
     Returns:
         Its content terms, the kind of answer it expects and the noun the question word belongs to.
     """
-    expected = next((kind for pattern, kind in _COMPILED if pattern.search(text)), AnswerType.PHRASE)
+    expected = next(
+        (kind for pattern, kind in _COMPILED if pattern.search(text)), AnswerType.PHRASE
+    )
     terms = tuple(word for word in words(text) if word.content)
     match = FOCUS.search(text)
     focus = tuple(w.stem for w in words(match.group(1)) if w.content) if match else ()

@@ -75,24 +75,32 @@ class ExtractiveReader:
                 for c in (evidence.candidates[place],)
             ),
             expected=asked.expected,
-            missing=tuple(dict.fromkeys(question[t.start : t.end] for t in asked.terms if t.stem not in held)),
+            missing=tuple(
+                dict.fromkeys(question[t.start : t.end] for t in asked.terms if t.stem not in held)
+            ),
         )
 
     def _confidence(self, evidence: Evidence, features: FloatArray, scores: FloatArray) -> float:
         row = decision_features(evidence, features, scores, self._weights.neutral_standout)
-        return 1.0 / (1.0 + math.exp(-float(row @ self._weights.decision) - self._weights.decision_bias))
+        return 1.0 / (
+            1.0 + math.exp(-float(row @ self._weights.decision) - self._weights.decision_bias)
+        )
 
     def _narrow(self, evidence: Evidence, place: int) -> tuple[int, int] | None:
         best = evidence.candidates[place]
         passage = evidence.passages[best.passage]
         question = evidence.question
         if passage.kind == "table":
-            return tables.cell_for(question, passage.text, tables.parse(passage.text), (best.start, best.end))
+            return tables.cell_for(
+                question, passage.text, tables.parse(passage.text), (best.start, best.end)
+            )
         if question.expected in narrowing.STANDS_ALONE:
             return None
         return self._phrase(evidence, place, question, passage.text[best.start : best.end])
 
-    def _phrase(self, evidence: Evidence, place: int, question: Question, text: str) -> tuple[int, int] | None:
+    def _phrase(
+        self, evidence: Evidence, place: int, question: Question, text: str
+    ) -> tuple[int, int] | None:
         best = evidence.candidates[place]
         ranges, known = narrowing.spans(text, best)
         if not ranges or not best.similarity.size:
@@ -101,5 +109,7 @@ class ExtractiveReader:
         short = np.argsort(-(rows @ self._weights.span), kind="stable")[: narrowing.SHORTLIST]
         chosen = [text[slice(*ranges[n])] for n in short]
         embedded = narrowing.embedded_features(question.text, text, chosen, self._encoder)
-        start, end = ranges[int(short[np.argmax(np.hstack([rows[short], embedded]) @ self._weights.span_embedded)])]
+        start, end = ranges[
+            int(short[np.argmax(np.hstack([rows[short], embedded]) @ self._weights.span_embedded)])
+        ]
         return best.start + start, best.start + end

@@ -30,7 +30,9 @@ def parse(text: str) -> Table:
     The first line is header, and so is each line after it whose first cell is empty, since such a line names columns
     and not a row. A table of one line has a row and no header.
     """
-    lines = [(m.start(), m.end()) for m in re.finditer(r"[^\n]+", text) if m.group().strip(" |\t\r")]
+    lines = [
+        (m.start(), m.end()) for m in re.finditer(r"[^\n]+", text) if m.group().strip(" |\t\r")
+    ]
     count = min(1, len(lines) - 1) if lines else 0
     while 0 < count < len(lines) - 1 and not _first_cell(text[slice(*lines[count])]):
         count += 1
@@ -54,7 +56,9 @@ def cells(line: str) -> list[tuple[int, int]]:
     return found
 
 
-def cell_for(question: Question, text: str, table: Table, row: tuple[int, int]) -> tuple[int, int] | None:
+def cell_for(
+    question: Question, text: str, table: Table, row: tuple[int, int]
+) -> tuple[int, int] | None:
     """Find the cell of a row that a question asks for.
 
     It is the cell under the header that shares most of the question's words; when the row has one value only, that
@@ -74,7 +78,9 @@ def cell_for(question: Question, text: str, table: Table, row: tuple[int, int]) 
     filled = [i for i, (start, end) in enumerate(spans) if i > 0 and end > start]
     asked = {term.stem for term in question.terms}
     column = None
-    if question.expected in _ASKS_LABEL and any(_stems(line[slice(*spans[i])]) & asked for i in filled):
+    if question.expected in _ASKS_LABEL and any(
+        _stems(line[slice(*spans[i])]) & asked for i in filled
+    ):
         column = 0 if spans[0][1] > spans[0][0] else None
     elif len(filled) == 1:
         column = filled[0]

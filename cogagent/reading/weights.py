@@ -40,7 +40,9 @@ class Weights:
         """Return the weights by name, ready for a JSON file."""
 
         def named(names: Sequence[str], values: FloatArray) -> dict[str, float]:
-            return {name: round(float(value), 5) for name, value in zip(names, values, strict=True)}
+            return {
+                name: round(float(value), 5) for name, value in zip(names, values, strict=True)
+            }
 
         return {
             "sentence": named(SENTENCE, self.sentence),
@@ -55,7 +57,9 @@ class Weights:
     @classmethod
     def packaged(cls) -> Weights:
         """Read the weights that come with the package."""
-        stored = json.loads(resources.files(__package__).joinpath("weights.json").read_text(encoding="utf-8"))
+        stored = json.loads(
+            resources.files(__package__).joinpath("weights.json").read_text(encoding="utf-8")
+        )
 
         def vector(key: str, names: Sequence[str]) -> FloatArray:
             return np.array([stored[key][name] for name in names], dtype=np.float32)

@@ -6,7 +6,8 @@ import re
 
 from cogagent.indexes.filters import Filters
 from cogagent.indexes.store import Store
-from cogagent.models.base import TextEmbedder, Vectors
+from cogagent.indexes.vectors import Ids, Vectors
+from cogagent.models.base import TextEmbedder
 from cogagent.retrievers.fusion import Scores, best, blend
 from cogagent.types import ChunkKind, Evidence, Query
 
@@ -55,7 +56,7 @@ class TextRetriever:
         allowed = None if selection is None else selection.ids
         vector = self._embedder.embed([text], query=True)[0]
 
-        def near(k: int, among: Vectors | None) -> tuple[Vectors, Vectors]:
+        def near(k: int, among: Ids | None) -> tuple[Ids, Vectors]:
             return self._store.nearest(self._collection, self._store.text, vector, k, among)
 
         return blend(

@@ -28,7 +28,7 @@ class HashTextEmbedder:
                 vectors[row, zlib.crc32(word.encode()) % self.dim] += 1.0
             if not vectors[row].any():
                 vectors[row, 0] = 1.0
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return _unit(vectors)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Words and punctuation marks."""
@@ -45,7 +45,7 @@ class ColourImageEmbedder:
     def embed_images(self, images: Sequence[Raster]) -> Vectors:
         """One unit vector a picture."""
         means = [image.pixels.reshape(-1, 3).mean(axis=0) + 1.0 for image in images]
-        return self._unit(np.array(means, np.float32).reshape(-1, 3))
+        return _unit(np.array(means, np.float32).reshape(-1, 3))
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """One unit vector a text."""
@@ -54,11 +54,7 @@ class ColourImageEmbedder:
             for word in text.lower().split():
                 if word in self._NAMED:
                     vectors[row, self._NAMED[word]] += 1.0
-        return self._unit(vectors)
-
-    @staticmethod
-    def _unit(vectors: Vectors) -> Vectors:
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        return _unit(vectors)
 
 
 class ListLoader:
@@ -84,9 +80,7 @@ class ListRetriever:
     def retrieve(self, query: Query, k: int) -> list[Evidence]:
         """The first ``k``."""
         self.asked.append(query)
-        return [
-            piece.model_copy(update={"query": query.text}) for piece in self._evidence[:k]
-        ]
+        return [piece.model_copy(update={"query": query.text}) for piece in self._evidence[:k]]
 
 
 class ScriptedPlanner:
@@ -103,3 +97,8 @@ class ScriptedPlanner:
         if done < len(self._steps):
             return self._steps[done]
         return Step(number=done + 1, done=True, reason="the script is over")
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / lengths, np.float32)

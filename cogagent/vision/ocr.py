@@ -14,6 +14,7 @@ from cogagent.errors import MissingPackageError, ModelError, ModelLoadError
 from cogagent.geometry import Box, from_pixels, make_box
 from cogagent.types import Raster, Words
 from cogagent.vision.layout import reading_order
+from cogagent.vision.pixels import is_drawn
 
 _SIDE = 2000
 """Longest side of the first look, in pixels: an A4 page at 150 dpi fits whole."""
@@ -76,9 +77,7 @@ class Reader:
             if self._engine is None:
                 self._engine = _load(self._threads)
             lines = self._lines(raster, _SIDE)
-            heights = [float(min(x1 - x0, y1 - y0)) for x0, y0, x1, y1 in (i.box for i in lines)]
-            shrunk = max(raster.size) / _SIDE
-            if lines and shrunk > 1 and np.median(heights) / shrunk < _SMALL_PRINT:
+            if max(raster.size) > _SIDE and _may_miss(lines, raster):
                 lines = self._lines(raster, _CLOSE_SIDE)
         return _compose(lines if _is_writing(lines) else [], raster.size)
 
@@ -127,6 +126,18 @@ def _load(threads: int) -> Any:
             f"the models that read pictures do not load: {error}",
             remedy="Run `pip install --force-reinstall rapidocr`.",
         ) from error
+
+
+def _may_miss(lines: list[_Line], raster: Raster) -> bool:
+    """Whether a shrunk picture's print was too small: for the reader, or to be seen at all.
+
+    A photograph in which nothing was seen is left: most have no text, and a closer
+    look takes seconds.
+    """
+    if not lines:
+        return is_drawn(raster)
+    heights = [min(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (line.box for line in lines)]
+    return bool(np.median(heights) * _SIDE / max(raster.size) < _SMALL_PRINT)
 
 
 def _is_writing(lines: list[_Line]) -> bool:

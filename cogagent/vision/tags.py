@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cogagent.models.imagenet import classes
 from cogagent.types import Raster
 from cogagent.vision.ocr import Reading
+from cogagent.vision.pixels import is_drawn
 
 Kind = Literal["photograph", "graphic", "page"]
 Tag = tuple[str, float]
@@ -18,8 +19,6 @@ _PROBABLE = {"photograph": 0.2, "graphic": 0.5}
 """Of ten tags above 0.2 nine are right (200 labelled ImageNet pictures)."""
 _PAPER = frozenset({"web site", "menu", "crossword puzzle", "envelope", "book jacket"})
 """What the network, which knows photographs, takes charts and drawings for."""
-_FLAT, _FEW = 0.75, 0.85
-"""Every one of 300 charts lies above both; of 400 photographs two in a hundred do."""
 _PAGE_WORDS, _PROSE_ROW, _PROSE_SHARE = 200, 6, 0.6
 """A page has so many words, most of them in rows of at least six; no chart of 30 did."""
 
@@ -45,13 +44,11 @@ def tags(probabilities: NDArray[np.float32], kind: Kind) -> tuple[Tag, ...]:
 def kind_of(raster: Raster, reading: Reading) -> Kind:
     """Whether it is a page of prose, a graphic (chart, drawing, screenshot) or a photograph.
 
-    A page is told by its text, since a scan has a photograph's noise; a graphic by
-    its pixels: most equal their neighbour, and a few colours make up nearly all.
+    A page is told by its text, since a scan has a photograph's noise.
     """
     if _is_prose(reading):
         return "page"
-    flat = _flat_share(raster.pixels) >= _FLAT
-    return "graphic" if flat and _few_colours_share(raster.pixels) >= _FEW else "photograph"
+    return "graphic" if is_drawn(raster) else "photograph"
 
 
 def _is_prose(reading: Reading) -> bool:
@@ -59,18 +56,3 @@ def _is_prose(reading: Reading) -> bool:
     return sum(rows) >= _PAGE_WORDS and (
         sum(count for count in rows if count >= _PROSE_ROW) >= _PROSE_SHARE * sum(rows)
     )
-
-
-def _flat_share(pixels: NDArray[np.uint8]) -> float:
-    """Share of pixels that are like their right neighbour but for compression noise."""
-    rows = pixels[:: -(-len(pixels) // 512)].astype(np.int16)
-    steps = np.abs(np.diff(rows, axis=1)).max(axis=2)
-    return float((steps <= 2).mean()) if steps.size else 1.0
-
-
-def _few_colours_share(pixels: NDArray[np.uint8]) -> float:
-    """Share of pixels in the eight commonest of 4,096 colours."""
-    sample = pixels[:: -(-len(pixels) // 512), :: -(-pixels.shape[1] // 512)]
-    codes = (sample.reshape(-1, 3) >> 4).astype(np.int32) @ np.array([256, 16, 1])
-    counts = np.sort(np.bincount(codes, minlength=4096))
-    return float(counts[-8:].sum() / len(codes))
