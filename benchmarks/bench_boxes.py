@@ -217,7 +217,8 @@ def main() -> int:
         found, count, spent = collect(path)
         samples, pages, seconds = samples + found, pages + count, seconds + spent
     print(
-        f"{pages} pages in {seconds:.1f} s = {pages / seconds:.1f} pages/s of processor time; {len(samples)} quotes"
+        f"{pages} pages in {seconds:.1f} s = {pages / seconds:.1f} pages/s of processor time; "
+        f"{len(samples)} quotes"
     )
     chance = random.Random(options.seed)
     picked: list[Sample] = []

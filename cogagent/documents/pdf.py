@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 
-from cogagent.documents.pdf_page import PageReader, open_page
+from cogagent.documents.pdf_page import PageReader, open_page, page_frame
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
     LimitExceededError,
     PasswordRequiredError,
 )
-from cogagent.types import Element, Source
+from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,25 @@ class PdfLoader:
                     remedy="Raise limits.pages (COGAGENT_LIMITS__PAGES).",
                 )
             yield from self._pages(document, pages, source.uri)
+        finally:
+            document.close()
+
+    def render(self, source: Source, page: int, dpi: int) -> Raster:
+        """A page as a reader sees it, at ``dpi`` or what ``limits.pixels`` allows.
+
+        Raises:
+            PasswordRequiredError: It is encrypted and no configured password fits.
+            CorruptDocumentError: It is no PDF, or has no such page.
+        """
+        document = self._open(source)
+        try:
+            with contextlib.closing(open_page(document, page - 1)) as opened:
+                reader = PageReader(self.limits, self.parse)
+                return reader.render(opened, page_frame(opened), dpi)
+        except (pdfium.PdfiumError, ValueError, IndexError) as error:
+            raise CorruptDocumentError(
+                f"page {page} of the PDF cannot be shown: {error}.", uri=source.uri
+            ) from error
         finally:
             document.close()
 

@@ -249,8 +249,10 @@ def _size_correction(handle: int | None, kept: Ints, styles: _Styles) -> Floats:
         sides = np.stack([tight[:, 2] - tight[:, 0], tight[:, 3] - tight[:, 1]], axis=1)
         tall = sides[np.arange(len(sample)), 1 - styles.turns[sample] % 2]
         ratios = tall / np.maximum(styles.sizes[sample], 1e-6)
-        middle = float(np.median(ratios))
-        if middle > 1.6 or (0.02 < float(ratios.max()) < 0.2 and len(sample) > 4):
+        # Glyphs without ink, as those of a missing font, tell nothing.
+        inked = ratios[ratios > 0.05]
+        middle = float(np.median(inked)) if 2 * len(inked) > len(ratios) else 0.6
+        if middle > 1.6 or (middle < 0.2 and float(inked.max()) < 0.2):
             factors[members] = middle / 0.6
     return factors
 
@@ -300,9 +302,21 @@ def _doubtful(handle: int | None, kept: Ints, codes: Ints) -> float:
     if not len(kept):
         return 0.0
     private = (codes >= 0xE000) & (codes < 0xF900) | (codes == 0xFFFD) | (codes >= 0xF0000)
-    sample = kept[:: max(len(kept) // 400, 1)]
-    wrong = np.fromiter(map(_map_error, repeat(handle), sample.tolist()), np.int64, len(sample))
-    return float(max(private.mean(), (wrong > 0).mean()))
+    step = max(len(kept) // 400, 1)
+    sample = kept[::step].tolist()
+    wrong = np.fromiter(map(_map_error, repeat(handle), sample), np.int64, len(sample)) > 0
+    if _reads_naturally(codes[::step][wrong]):
+        return float(private.mean())
+    return float(max(private.mean(), wrong.mean()))
+
+
+def _reads_naturally(codes: Ints) -> bool:
+    """Latin letters with as many vowels as words have: right, though no table says so."""
+    letters = [chr(code) for code in codes.tolist() if chr(code).isalpha()]
+    vowels = sum(letter in "aeiouAEIOU" for letter in letters)
+    return (
+        all(letter.isascii() for letter in letters) and 0.25 < vowels / max(len(letters), 1) < 0.6
+    )
 
 
 def _visible(chars: Chars, size: tuple[float, float]) -> NDArray[np.bool_]:

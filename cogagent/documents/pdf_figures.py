@@ -25,6 +25,8 @@ _LEAST_AREA = 0.005
 """Smaller parts of the page are logos, icons and bullets."""
 _TOUCH = 3.0
 """How near a rule comes to what it belongs to, points."""
+_DRAWN = 40
+"""So many shapes are a drawing, even where numbers stand in rows."""
 _CELLS = 160
 """Cells of the occupancy grid along the longer side of the page."""
 
@@ -55,6 +57,7 @@ def find_regions(
     body: float,
     seen: set[tuple[int, ...]],
     shown: Callable[[Piece, int], Rect],
+    tables: Callable[[], list[Rect]],
 ) -> tuple[list[Region], dict[int, list[Piece]]]:
     """The figures and pictures of a page, and the text outside of them.
 
@@ -65,6 +68,7 @@ def find_regions(
         body: Size of body text.
         seen: Pictures of earlier pages; added to.
         shown: Where a piece of a direction stands on the page as shown.
+        tables: Finds what would be tables if there were no figures.
     """
     parts = _Parts(
         _not_page_wide(drawing.shapes, size), _not_page_wide(drawing.boxes, size),
@@ -78,11 +82,31 @@ def find_regions(
         kind = _kind(box, parts, placed, size)
         if kind is not None:
             regions.append(Region(box, kind))
+    if any(region.kind == "figure" for region in regions):
+        found = tables()
+        regions = [
+            r for r in regions if r.kind == "image" or not _is_in_table(r.box, found, parts)
+        ]
     regions.sort(key=lambda r: -(r.box[2] - r.box[0]) * (r.box[3] - r.box[1]))
     regions = regions[:MAX_REGIONS]
     taken = _take_text(regions, placed, body)
     rest = {t: [p for p in group if id(p) not in taken] for t, group in pieces.items()}
     return regions, rest
+
+
+def _is_in_table(box: Rect, tables: list[Rect], parts: _Parts) -> bool:
+    """A table covers the cluster or lies in it, and few shapes are drawn there."""
+    own = (box[2] - box[0]) * (box[3] - box[1])
+    shared = inner = 0.0
+    for table in tables:
+        width = min(box[2], table[2]) - max(box[0], table[0])
+        height = min(box[3], table[3]) - max(box[1], table[1])
+        if width > 0 and height > 0:
+            shared += width * height
+            inner += (table[2] - table[0]) * (table[3] - table[1])
+    if shared > 0.4 * own or shared > 0.6 * inner > 0:
+        return int(_inside(parts.shapes, box).sum()) < _DRAWN
+    return False
 
 
 def _not_page_wide(boxes: NDArray[np.float64], size: tuple[float, float]) -> NDArray[np.float64]:
@@ -206,6 +230,8 @@ def _kind(
     area = width * height / (size[0] * size[1])
     if area < _LEAST_AREA or min(width, height) < 18:
         return None
+    if sum(_sticks_out(box, at) for _, _, at in placed) > 2:
+        return None
     shapes = int(_inside(parts.shapes, box).sum())
     boxes = parts.boxes[_inside(parts.boxes, box)]
     pictures = parts.pictures[_inside(parts.pictures, box)]
@@ -222,9 +248,19 @@ def _kind(
         return None
     if _is_tabular(text):
         return None
+    written = sum((p.x1 - p.x0) * p.size for p in text)
+    if written > 0.2 * width * height and shapes < 3 * len(text):
+        return None
     if shapes >= 4 and 2 * shapes > len(boxes):
         return "figure" if shapes >= 8 or words else None
     return "figure" if _are_bars(boxes) else None
+
+
+def _sticks_out(box: Rect, at: Rect) -> bool:
+    """A line of text runs over the edge of the cluster, which is then its background."""
+    width = min(box[2], at[2]) - max(box[0], at[0])
+    middle = (at[1] + at[3]) / 2
+    return box[1] < middle < box[3] and 12 < width < 0.8 * (at[2] - at[0])
 
 
 def _is_tabular(text: list[Piece]) -> bool:

@@ -114,11 +114,6 @@ def _distinct(values: NDArray[np.float64]) -> list[float]:
 def _fill(grid: _Grid, pieces: list[Piece]) -> Table | None:
     """The table with the words in its cells; ``None`` if this is no table."""
     height, width = len(grid.ys) - 1, len(grid.xs) - 1
-    for top, bottom in zip(grid.ys, grid.ys[1:], strict=False):
-        # Rows that no rule parts: the rules are there for the columns alone.
-        inner = [p for p in pieces if top < (p.y0 + p.y1) / 2 < bottom]
-        if sum(row.is_data for row in visual_rows(inner)) > 1:
-            return None
     owner = _merged_cells(grid, height, width)
     words: dict[int, list[Word]] = {}
     for word in (w for piece in pieces for w in piece.words):
@@ -126,6 +121,8 @@ def _fill(grid: _Grid, pieces: list[Piece]) -> Table | None:
         row = int(np.searchsorted(grid.ys, (word.y0 + word.y1) / 2)) - 1
         cell = owner[min(max(row, 0), height - 1), min(max(column, 0), width - 1)]
         words.setdefault(int(cell), []).append(word)
+    if any(_holds_rows(cell) for cell in words.values()):
+        return None
     used = np.array([[owner[r, c] == r * width + c for c in range(width)] for r in range(height)])
     if len(words) < 4 or len(words) < 0.4 * used.sum():
         return None
@@ -140,6 +137,12 @@ def _fill(grid: _Grid, pieces: list[Piece]) -> Table | None:
     table = [[rows[r][c] for c in keep] for r in keep_rows]
     box = (grid.xs[0], grid.ys[0], grid.xs[-1], grid.ys[-1])
     return Table(box, table, _header_rows(table))
+
+
+def _holds_rows(words: list[Word]) -> bool:
+    """Several rows of numbers in one cell: the rules are there for looks alone."""
+    rows = visual_rows(find_pieces(words))
+    return sum(row.is_data or is_number(row.cells[0].text) for row in rows) > 1
 
 
 def _merged_cells(grid: _Grid, height: int, width: int) -> NDArray[np.int64]:

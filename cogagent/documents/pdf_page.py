@@ -72,7 +72,7 @@ class PageReader:
             page=number,
             size=frame.size,
             needs_ocr=scanned,
-            raster=self._render(page, frame, self.parse.ocr_dpi) if scanned else None,
+            raster=self.render(page, frame, self.parse.ocr_dpi) if scanned else None,
         )
         if scanned:
             return [opening]
@@ -91,7 +91,7 @@ class PageReader:
         """Figures and images with their pixels, cut from one rendering of the page."""
         if not any(e.kind in ("figure", "image") for e in elements):
             return elements
-        whole = self._render(page, frame, self.parse.picture_dpi)
+        whole = self.render(page, frame, self.parse.picture_dpi)
         return [
             e.model_copy(update={"raster": _cut(whole, e.box)})
             if e.kind in ("figure", "image")
@@ -99,7 +99,7 @@ class PageReader:
             for e in elements
         ]
 
-    def _render(self, page: Any, frame: PdfPage, dpi: int) -> Raster:
+    def render(self, page: Any, frame: PdfPage, dpi: int) -> Raster:
         width, height = (max(side, 1.0) for side in frame.size)
         scale = dpi / 72
         scale = min(
@@ -209,8 +209,15 @@ class _PageLayout:
         body = self.reader.body_size(straight)
         turns = [0, *(t for t in (1, 2, 3) if any(w.turns == t for w in straight))]
         pieces = {t: find_pieces([w for w in straight if w.turns == t]) for t in turns}
+        upright = pieces[0]
         regions, pieces = find_regions(
-            pieces, self.drawing, self.frame.size, body, self.reader.seen_pictures, self._shown
+            pieces,
+            self.drawing,
+            self.frame.size,
+            body,
+            self.reader.seen_pictures,
+            self._shown,
+            lambda: [table.box for table in find_tables(upright, self.drawing).found],
         )
         tables = {t: find_tables(pieces[t], self._turned_drawing(t)) for t in turns}
         main = max(turns, key=lambda t: sum(len(p.words) for p in pieces[t]))

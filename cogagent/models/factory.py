@@ -10,8 +10,8 @@ from cogagent.config import Settings
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 
 if TYPE_CHECKING:
-    from cogagent.models.minilm import MiniLM
     from cogagent.models.classifier import Classifier
+    from cogagent.models.minilm import MiniLM
 
 EMBEDDED_TEXT = "minilm"
 EMBEDDED_IMAGE = "conse"

@@ -89,11 +89,10 @@ class Run:
 
     async def events(self) -> AsyncIterator[Event]:
         """The run as it happens; the last event is ``done`` with the whole answer."""
-        stop = ""
-        while not stop:
+        while True:
             step = await self._planner.plan(self._state())
-            if step.done:
-                stop = step.reason or "the planner is done"
+            exhausted = "" if step.done else self._exhausted()
+            if step.done or exhausted:
                 break
             yield PlanEvent(step=step)
             fresh, finished = await self._execute(step)
@@ -101,8 +100,6 @@ class Run:
             for piece in fresh:
                 yield EvidenceEvent(evidence=piece)
             yield StepEvent(step=finished)
-            stop = self._exhausted()
-        exhausted = stop.startswith(_BUDGET)
         evidence = self._ranked()
         parts = split_question(self._question)
         composed = await self._blocking(self._composer.compose, self._question, parts, evidence)
@@ -123,7 +120,7 @@ class Run:
             closest=composed.closest,
             confidence=composed.confidence,
             usage=usage,
-            stop_reason=stop,
+            stop_reason=exhausted or step.reason or "the planner is done",
         )
         for token in re.findall(r"\S+\s*|\s+", answer.text):
             yield TokenEvent(text=token)
@@ -202,9 +199,9 @@ class Run:
     def _exhausted(self) -> str:
         seconds, steps = self._budget.seconds, self._budget.steps
         if seconds is not None and time.monotonic() - self._started >= seconds:
-            return f"{_BUDGET} of {seconds:g} s is spent"
-        if steps is not None and len(self._steps) >= steps and steps > 1:
-            return f"{_BUDGET} of {steps} steps is spent"
+            return f"the budget of {seconds:g} s is spent"
+        if steps is not None and len(self._steps) >= steps:
+            return f"the budget of {steps} steps is spent"
         return ""
 
     def _searched(self) -> tuple[str, ...]:
@@ -215,6 +212,3 @@ class Run:
                 for query in queries
             )
         )
-
-
-_BUDGET = "the budget"

@@ -131,7 +131,9 @@ def test_one_bit_and_lab() -> None:
 
 
 def test_every_frame_of_a_tiff_is_a_page() -> None:
-    frames = [Image.new("RGB", (30 + n, 20), colour) for n, colour in enumerate((RED, GREEN, BLUE))]
+    frames = [
+        Image.new("RGB", (30 + n, 20), colour) for n, colour in enumerate((RED, GREEN, BLUE))
+    ]
     data = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
     found = load(data)
     assert [(element.kind, element.page, element.order) for element in found] == [

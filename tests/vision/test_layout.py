@@ -48,7 +48,8 @@ def test_nothing_has_no_order() -> None:
 
 @given(
     st.lists(
-        st.tuples(*[st.integers(0, 1000)] * 2, st.integers(1, 500), st.integers(1, 60)), max_size=40
+        st.tuples(*[st.integers(0, 1000)] * 2, st.integers(1, 500), st.integers(1, 60)),
+        max_size=40,
     )
 )
 def test_every_line_is_read_once(found: list[tuple[int, int, int, int]]) -> None:

@@ -1,0 +1,325 @@
+"""The Python door over real parsers, models and files."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from reportlab.pdfgen.canvas import Canvas
+
+from cogagent import Budget, CogAgent, Source
+from cogagent.errors import InputError, NotFoundError, UnknownFieldError
+from cogagent.types import Progress
+
+LINES = [
+    "Kestrel Dam was finished in 1931 by the engineer Ada Lowell.",
+    "It holds back forty million cubic metres of water.",
+    "The visitors' path is closed in winter.",
+]
+
+
+def write_pdf(path: Path, lines: list[str] = LINES) -> Path:
+    canvas = Canvas(str(path), pagesize=(400, 300), invariant=1)
+    canvas.setTitle("Kestrel Dam")
+    for number, line in enumerate(lines):
+        canvas.drawString(40, 240 - 20 * number, line)
+    canvas.save()
+    return path
+
+
+def write_picture(path: Path) -> Path:
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    pixels[:, :, 0] = 220
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CogAgent]:
+    """An agent over a PDF, a picture and a note; tests only read it."""
+    folder = tmp_path_factory.mktemp("documents")
+    write_pdf(folder / "dam.pdf")
+    write_picture(folder / "red.png")
+    with CogAgent(home=tmp_path_factory.mktemp("home") / "kb") as agent:
+        report = agent.ingest(
+            [
+                folder,
+                Source(
+                    uri="note:1",
+                    data=b"The boat is called Sandpiper.",
+                    media_type="text/plain",
+                    title="A note",
+                    metadata={"year": 2020},
+                ),
+            ]
+        )
+        assert (report.ingested, report.failed, report.images) == (3, (), 1)
+        yield agent
+
+
+def test_an_answer_points_at_its_line(filled: CogAgent) -> None:
+    answer = filled.ask("Who finished Kestrel Dam?")
+    assert answer.outcome == "answered"
+    assert answer.text == f"{LINES[0]} [1]"
+    (citation,) = answer.citations
+    assert citation.verified
+    assert (citation.title, citation.page) == ("Kestrel Dam", 1)
+    # The line's baseline is 240 points up on a page of 300.
+    assert citation.box.y0 < 60 / 300 < citation.box.y1 + 0.01
+    assert citation.box.height < 0.07
+    assert citation.box.x0 == pytest.approx(40 / 400, abs=0.01)
+
+
+def test_what_is_not_there_is_declined(filled: CogAgent) -> None:
+    answer = filled.ask("Which airline flies to Reykjavik on Mondays?")
+    assert answer.outcome == "abstained"
+    assert not answer.citations
+    assert answer.searched
+
+
+def test_the_stream_is_the_answer_in_pieces(filled: CogAgent) -> None:
+    events = list(filled.stream("Who finished Kestrel Dam?"))
+    whole = filled.ask("Who finished Kestrel Dam?")
+    assert "".join(event.text for event in events if event.type == "token") == whole.text
+    last = events[-1]
+    assert last.type == "done"
+    assert last.answer.citations == whole.citations
+    assert [event.citation for event in events if event.type == "citation"] == list(
+        whole.citations
+    )
+
+
+def test_a_stream_left_early_can_be_followed_by_another(filled: CogAgent) -> None:
+    for _ in filled.stream("Who finished Kestrel Dam?"):
+        break
+    assert list(filled.stream("Who finished Kestrel Dam?"))[-1].type == "done"
+
+
+def test_the_cited_place_is_cut_out_and_marked(filled: CogAgent) -> None:
+    citation = filled.ask("Who finished Kestrel Dam?").citations[0]
+    page, crop = filled.draw(citation), filled.crop(citation)
+    assert page.width / page.height == pytest.approx(400 / 300, abs=0.01)
+    assert crop.width < page.width
+    assert crop.height < 0.2 * page.height
+    assert np.asarray(crop.convert("L")).min() < 100  # there is ink in it
+
+
+def test_pictures_are_found_by_picture_and_by_colour(filled: CogAgent, tmp_path: Path) -> None:
+    same = write_picture(tmp_path / "query.png")
+    for picture in (same, str(same), same.read_bytes(), Image.open(same)):
+        (first, *_) = filled.search(image=picture, k=3)
+        assert (first.title, first.modality) == ("red", "image")
+    assert filled.search("red", modality="image")[0].title == "red"
+
+
+def test_text_search_leaves_pictures_out(filled: CogAgent) -> None:
+    found = filled.search("red water", modality="text", k=50)
+    assert found
+    assert "image" not in {piece.modality for piece in found}
+
+
+def test_filters_and_their_errors(filled: CogAgent) -> None:
+    assert [piece.uri for piece in filled.search("boat", filters={"year": 2020})] == ["note:1"]
+    with pytest.raises(UnknownFieldError, match="colour"):
+        filled.search("boat", filters={"colour": "red"})
+    answer = filled.ask("What is the boat called?", filters={"media_type": "application/pdf"})
+    assert "Sandpiper" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda agent: agent.ask(""), InputError),
+        (lambda agent: agent.ask("What?", collection="nowhere"), NotFoundError),
+        (lambda agent: agent.ask("What?", images=[b"no picture"]), InputError),
+        (lambda agent: agent.ask("What?", images=[3]), InputError),
+        (lambda agent: agent.ask("What?", planner="oracle"), InputError),
+        (lambda agent: agent.search(""), InputError),
+        (lambda agent: agent.search("x", k=0), InputError),
+        (lambda agent: agent.ingest([3]), InputError),
+        (lambda agent: agent.documents.get("doc-none"), NotFoundError),
+        (lambda agent: agent.documents.delete("doc-none"), NotFoundError),
+    ],
+)
+def test_wrong_use_is_a_typed_error(filled: CogAgent, call: object, error: type) -> None:
+    with pytest.raises(error):
+        call(filled)  # type: ignore[operator]
+
+
+def test_async_twins_do_the_same(filled: CogAgent) -> None:
+    async def both() -> None:
+        question = "Who finished Kestrel Dam?"
+        answers = await asyncio.gather(*(filled.aask(question) for _ in range(4)))
+        assert {answer.text for answer in answers} == {filled_answer.text}
+        assert [piece.uri for piece in await filled.asearch("boat", 1)] == ["note:1"]
+        events = [event async for event in filled.astream(question)]
+        assert events[-1].type == "done"
+
+    filled_answer = filled.ask("Who finished Kestrel Dam?")
+    asyncio.run(both())
+
+
+def test_many_threads_share_one_agent(filled: CogAgent) -> None:
+    answers: list[str] = []
+
+    def work() -> None:
+        answers.append(filled.ask("Who finished Kestrel Dam?").text)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(answers)) == 1
+    assert len(answers) == 8
+
+
+def test_a_spent_budget_still_answers(filled: CogAgent) -> None:
+    answer = filled.ask("Who finished Kestrel Dam?", budget=Budget(steps=1))
+    assert answer.outcome == "answered"
+    assert answer.usage.steps == 1
+
+
+def test_an_edited_file_is_replaced_and_an_unchanged_one_skipped(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "dam.pdf")
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(path)
+        assert agent.ingest(path).skipped == 1
+        write_pdf(path, ["Kestrel Dam was finished in 1947 by Ida Quill."])
+        assert agent.ingest(path).ingested == 1
+        (document,) = agent.documents.list()
+        assert document.version == 2
+        answer = agent.ask("When was Kestrel Dam finished?")
+        assert "1947" in answer.text
+        assert not any("1931" in piece.text for piece in agent.search("Kestrel Dam finished"))
+
+
+def test_the_same_bytes_are_parsed_once_and_are_two_documents(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    data = write_pdf(folder / "a.pdf").read_bytes()
+    (folder / "b.pdf").write_bytes(data)
+    pages: list[int] = []
+    with CogAgent(home=tmp_path / "kb") as agent:
+        report = agent.ingest(folder, on_progress=lambda p: pages.append(p.pages))
+        assert report.ingested == 2
+        assert max(pages) == 1
+        assert len({piece.document_id for piece in agent.search("Kestrel Dam")}) == 2
+        one = agent.documents.list()[0]
+        agent.documents.delete(one.id)
+        assert agent.ask("Who finished Kestrel Dam?").citations
+
+
+def test_what_fails_costs_only_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    write_pdf(folder / "good.pdf")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 this is not one")
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "program.bin").write_bytes(bytes(range(256)) * 10)
+    with CogAgent(home=tmp_path / "kb") as agent:
+        report = agent.ingest([folder, tmp_path / "missing.pdf"])
+        assert report.ingested == 1
+        failed = {Path(failure.uri).name: failure.code for failure in report.failed}
+        assert failed == {
+            "broken.pdf": "corrupt",
+            "empty.txt": "corrupt",
+            "program.bin": "unsupported_format",
+            "missing.pdf": "unreadable",
+        }
+        assert {Path(failure.uri).name for failure in agent.documents.failures()} == failed.keys()
+        (folder / "broken.pdf").write_bytes(write_pdf(folder / "x.pdf").read_bytes())
+        agent.ingest(folder / "broken.pdf")
+        assert "broken.pdf" not in {
+            Path(failure.uri).name for failure in agent.documents.failures()
+        }
+
+
+def test_progress_tells_pages_and_ends_complete(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(write_pdf(tmp_path / "dam.pdf"), on_progress=told.append)
+    assert told[-1].documents == told[-1].total == 1
+    assert told[-1].pages == 1
+
+
+def test_thousands_of_short_sources_go_in_together(tmp_path: Path) -> None:
+    sources = [
+        Source(uri=f"s{n}", data=f"Fact {n}: value {n * n}.".encode(), media_type="text/plain")
+        for n in range(300)
+    ]
+    with CogAgent(home=tmp_path / "kb") as agent:
+        assert agent.ingest(sources).ingested == 300
+        assert agent.search("Fact 217 value", k=1)[0].uri == "s217"
+
+
+def test_collections_are_made_listed_and_deleted(tmp_path: Path) -> None:
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(write_pdf(tmp_path / "dam.pdf"), collection="dams")
+        agent.collections.create("empty")
+        assert [(c.name, c.documents) for c in agent.collections.list()] == [
+            ("dams", 1),
+            ("empty", 0),
+        ]
+        assert agent.ask("Anything?", collection="empty").outcome == "abstained"
+        agent.collections.delete("dams")
+        with pytest.raises(NotFoundError):
+            agent.search("dam", collection="dams")
+
+
+def test_it_works_from_stdin_without_a_guard(tmp_path: Path) -> None:
+    write_pdf(tmp_path / "dam.pdf")
+    script = f"""
+from cogagent import CogAgent
+with CogAgent(home={str(tmp_path / "kb")!r}) as agent:
+    agent.ingest({str(tmp_path)!r})
+    print(agent.ask("Who finished Kestrel Dam?").text)
+"""
+    done = subprocess.run(
+        [sys.executable, "-"], input=script, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"{LINES[0]} [1]"
+
+
+def test_no_process_is_left_after_close(tmp_path: Path) -> None:
+    import psutil
+
+    def others() -> set[int]:
+        return {child.pid for child in psutil.Process().children()} - before
+
+    before: set[int] = set()
+    before = others()
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(write_pdf(tmp_path / "dam.pdf"))
+        assert others()
+    assert not others()
+
+
+def test_naughty_text_is_stored_and_asked(tmp_path: Path) -> None:
+    naughty = ["<script>alert(1)</script>", "'; DROP TABLE documents; --", "\u202etest", "🙂" * 50,
+               "Ω≈ç√∫˜µ≤≥÷", "NULL", "\u0000x", "%s%n", "{{7*7}}"]  # fmt: skip
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(
+            [
+                Source(uri=f"n{n}", data=f"Value {n} is {text}.".encode(), media_type="text/plain")
+                for n, text in enumerate(naughty)
+            ]
+        )
+        for text in naughty:
+            assert agent.ask(text).outcome in ("answered", "partial", "abstained")
+
+
+def test_a_picture_with_a_question_is_searched_by(filled: CogAgent) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 80), (210, 10, 10)).save(buffer, "PNG")
+    answer = filled.ask("Which picture looks like this?", images=[buffer.getvalue()])
+    assert "image: your picture" in answer.searched
+    assert any(piece.modality == "image" for piece in answer.evidence)
