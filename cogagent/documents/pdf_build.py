@@ -315,7 +315,9 @@ def _goes_on(last: Row, row: Row, pitch: float) -> bool:
     if last.label is None or row.y0 - last.y1 > 0.6 * row.size:
         return False
     first, end = row.cells[0].text, last.label.words[-1].text
-    if row.base - last.base < 0.88 * pitch and not end.endswith(":"):
+    heading = row.bold or row.cells[0].text.isupper()
+    tight = row.base - last.base < 0.88 * pitch and row.y0 - last.y1 < 0.35 * row.size
+    if tight and not heading and not end.endswith(":"):
         return True
     return not end.endswith(":") and (first[0].islower() or end.lower().rstrip(",") in _CONNECTORS)
 

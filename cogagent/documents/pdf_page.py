@@ -100,6 +100,7 @@ class PageReader:
         ]
 
     def render(self, page: Any, frame: PdfPage, dpi: int) -> Raster:
+        """The pixels of ``page`` as shown, at a lower resolution where the limits ask for it."""
         width, height = (max(side, 1.0) for side in frame.size)
         scale = dpi / 72
         scale = min(

@@ -21,7 +21,7 @@ def is_number(text: str) -> bool:
         return False
     digits = sum(c.isdigit() for c in text)
     if not digits:
-        return bool(_DASH.match(text))
+        return bool(_DASH.match(text.lstrip("$€£¥ ")))
     letters = sum(c.isalpha() for c in text)
     if _LIST.match(text) or text.count(" ") > 3:
         return False

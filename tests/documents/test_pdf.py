@@ -389,3 +389,13 @@ def test_spans_and_boxes_hold_for_any_page(lines: list[tuple[int, int, str]]) ->
             assert not re.search(r"\s", word)
         covered = "".join(element.text[a:b] for a, b in spans)
         assert covered == re.sub(r"[\s|]", "", element.text)
+
+
+def test_filled_in_forms_are_read() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.drawString(72, 700, "Name of the applicant:")
+        canvas.acroForm.textfield(
+            name="name", value="Ada Lovelace", x=72, y=660, width=200, height=20, fontSize=10
+        )
+
+    assert "Ada Lovelace" in texts(load(make(draw)))

@@ -234,3 +234,16 @@ def test_years() -> None:
     assert is_year("2018")
     assert is_year("FY 22")
     assert not is_year("2,018")
+
+
+def test_a_shaded_column_of_a_statement_stays_in_its_table() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFillColorRGB(1.0, 0.9, 0.8)
+        for row in range(8):
+            canvas.rect(330, 610 - 12 * row, 55, 11 + row % 3, stroke=0, fill=1)
+        canvas.setFillColorRGB(0, 0, 0)
+        statement(canvas)
+
+    elements = load(draw)
+    assert not [e for e in elements if e.kind == "figure"]
+    assert only_table(elements).cells[2] == ("Net sales", "$32,765", "$31,657", "$30,109")
