@@ -1,4 +1,4 @@
-"""The embedded text model against sentence-transformers: ``python -m benchmarks.bench_embedder``."""
+"""MiniLM against sentence-transformers: ``python -m benchmarks.bench_embedder``."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_PUNCTUATION = string.punctuation + "\u2013\u2014\u2019\u2018\u201c\u201d"
 ROOT = Path(os.environ.get("COGAGENT_BENCH_DATA", "../shared/data"))
 
 
@@ -68,6 +69,13 @@ def token_f1(answer: str, gold: str) -> float:
     return 2 * shared / (len(said) + len(wanted)) if shared else 0.0
 
 
+def holds(text: str, answers: Sequence[str]) -> bool:
+    """Whether a text holds one of the answers as whole words, case and punctuation ignored."""
+    said = " ".join(["", *_tokens(text), ""])
+    wanted = (" ".join(_tokens(answer)) for answer in answers)
+    return any(f" {answer} " in said for answer in wanted if answer)
+
+
 def mean(values: Iterable[float]) -> float:
     """Arithmetic mean; 0 of nothing."""
     collected = list(values)
@@ -90,5 +98,5 @@ def report(name: str, figures: Mapping[str, float | int | str]) -> None:
 
 
 def _tokens(text: str) -> list[str]:
-    plain = "".join(" " if char in string.punctuation else char for char in text.lower())
+    plain = "".join(" " if char in _PUNCTUATION else char for char in text.lower())
     return re.sub(r"\b(a|an|the)\b", " ", plain).split()

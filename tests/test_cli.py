@@ -50,7 +50,16 @@ def test_json_is_the_type_itself(home: Path, place: str) -> None:
     answer = Answer.model_validate_json(done.stdout)
     assert answer.outcome == "answered"
     plain = json.loads(done.stdout)["citations"][0]
-    assert set(plain) >= {"document_id", "uri", "title", "page", "box", "boxes", "modality", "quote"}
+    assert set(plain) >= {
+        "document_id",
+        "uri",
+        "title",
+        "page",
+        "box",
+        "boxes",
+        "modality",
+        "quote",
+    }
     assert len(plain["box"]) == 4
 
 

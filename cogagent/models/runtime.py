@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -41,7 +44,10 @@ class Network:
                 # Two processes that pin their threads would pin them to the same cores.
                 "ENABLE_CPU_PINNING": False,
             }
-            self._compiled = core.compile_model(build(), "CPU", options)
+            compiled = core.compile_model(build(), "CPU", options)
+            self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            for _ in range(threads):
+                self._idle.put(compiled.create_infer_request())
         except ImportError as error:
             raise MissingPackageError(
                 f"an embedded model needs the package {error.name}, which is not installed.",
@@ -66,21 +72,35 @@ class Network:
         Raises:
             ModelError: If the computation fails, for want of memory for example.
         """
-        from openvino import AsyncInferQueue
+        numbered = enumerate(batches)
+        turn = threading.Lock()
+        results: dict[int, list[NDArray[np.float32]]] = {}
 
-        results: list[list[NDArray[np.float32]]] = []
+        def work() -> None:
+            while True:
+                with turn:  # inputs are made one at a time, as they are needed
+                    entry = next(numbered, None)
+                if entry is None:
+                    return
+                results[entry[0]] = self._infer(entry[1], outputs)
 
-        def keep(request: Any, index: int) -> None:
-            # The request's own memory is used again for the next batch.
-            results[index] = [request.get_output_tensor(i).data.copy() for i in outputs]
+        # Not OpenVINO's own queue: its callbacks come from threads of its own, which
+        # abort the process if they are still about when the interpreter goes down.
+        helpers = self._threads - 1
+        with ThreadPoolExecutor(max(1, helpers)) as pool:
+            helping = [pool.submit(work) for _ in range(helpers)]
+            work()
+            for help_ in helping:
+                help_.result()
+        return [results[index] for index in sorted(results)]
 
+    def _infer(self, inputs: Arrays, outputs: Sequence[int]) -> list[NDArray[np.float32]]:
+        request = self._idle.get()
         try:
-            queue = AsyncInferQueue(self._compiled, self._threads)
-            queue.set_callback(keep)
-            for index, inputs in enumerate(batches):
-                results.append([])
-                queue.start_async(list(inputs), index)
-            queue.wait_all()
+            request.infer(list(inputs), share_inputs=True)
+            # The request's own memory is used again for the next batch.
+            return [request.get_output_tensor(index).data.copy() for index in outputs]
         except RuntimeError as error:
             raise ModelError(f"an embedded model failed: {error}") from error
-        return results
+        finally:
+            self._idle.put(request)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from cogagent.reading.question import Question, Word, words
 
 WINDOW = {"text": 1200, "table": 600, "image": 1200}
 """Characters run through the model at once, so that the tokens stay below its 256; digits take more tokens."""
-MAX_WINDOWS = 8
+MAX_WINDOWS = 5
+"""Most stretches run through the model for one question; more cost time and gain nothing measurable."""
 MAX_TITLE = 120
 
 
@@ -110,10 +111,13 @@ def gather(question: Question, passages: Sequence[Passage], encoder: Encoder) ->
         The evidence; ``candidates`` is empty when the passages hold no text.
     """
     states, offsets = encoder.token_states([question.text])[0]
+    if not len(states):  # white space and the like: it asks nothing
+        states, offsets, passages = np.zeros((1, states.shape[1]), np.float32), offsets[:0], ()
     stems = list(dict.fromkeys(term.stem for term in question.terms))
     candidates, passage_stems, windows = _cut(passages)
     weights = _weights(stems, candidates)
     windows = _best_windows(windows, candidates, dict(zip(stems, weights.tolist(), strict=True)))
+    candidates, windows = _kept(candidates, windows)
     evidence = Evidence(
         question=question,
         passages=passages,
@@ -227,7 +231,7 @@ def _weights(stems: list[str], candidates: list[Candidate]) -> FloatArray:
 def _best_windows(
     windows: list[_Window], candidates: list[Candidate], weight: dict[str, float]
 ) -> list[_Window]:
-    """Keep the windows that share most with the question, so that a question's cost is bounded."""
+    """Keep the windows that share most with the question, and the first, so that a question's cost is bounded."""
     if len(windows) <= MAX_WINDOWS:
         return windows
 
@@ -235,8 +239,26 @@ def _best_windows(
         held = frozenset[str]().union(*(candidates[place].stems for place in window.members))
         return sum(value for stem, value in weight.items() if stem in held)
 
-    order = sorted(range(len(windows)), key=lambda place: (-shared(windows[place]), place))
+    order = sorted(
+        range(len(windows)), key=lambda place: (place > 0, -shared(windows[place]), place)
+    )
     return [windows[place] for place in sorted(order[:MAX_WINDOWS])]
+
+
+def _kept(
+    candidates: list[Candidate], windows: list[_Window]
+) -> tuple[list[Candidate], list[_Window]]:
+    """Leave out the candidates that no window holds, and number the others anew."""
+    places = [place for window in windows for place in window.members]
+    number = {old: new for new, old in enumerate(places)}
+    for place in places:
+        previous = candidates[place].previous
+        candidates[place].previous = None if previous is None else number.get(previous)
+    renamed = [
+        replace(window, members=tuple(number[place] for place in window.members))
+        for window in windows
+    ]
+    return [candidates[place] for place in places], renamed
 
 
 def _pooling(question: Question, stems: list[str], offsets: IntArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,14 +24,7 @@ SENTENCE = (
     "type",  # a phrase of the expected kind that the question does not hold already
     "lag",  # how far the passage's retrieval score lies behind the best
 )
-DECISION = (
-    "similarity",
-    "alignment_passage",
-    "alignment_all",
-    "coverage",
-    "coverage_passage",
-    "standout",
-)
+DECISION = ("similarity", "alignment_passage", "coverage", "coverage_passage", "standout")
 """What the decision to answer looks at: the best sentence, and how far it stands out from the other passages."""
 
 
@@ -38,7 +32,7 @@ def sentence_features(evidence: Evidence) -> FloatArray:
     """Return one row of features (``SENTENCE``) for each candidate."""
     question, weights = evidence.question, evidence.weights
     asked = set(evidence.stems)
-    pairs = [(a.stem, b.stem) for a, b in zip(question.terms, question.terms[1:], strict=False)]
+    pairs = [(a.stem, b.stem) for a, b in pairwise(question.terms)]
     worded = evidence.offsets[:, 1] > evidence.offsets[:, 0]
     top = max((passage.score for passage in evidence.passages), default=0.0)
 
@@ -60,7 +54,7 @@ def sentence_features(evidence: Evidence) -> FloatArray:
         )
         titled = np.maximum(before, title_best[candidate.passage])
         content = [word.stem for word in candidate.words if word.content]
-        neighbours = set(zip(content, content[1:], strict=False))
+        neighbours = set(pairwise(content))
         pooled = (
             unit(candidate.states.mean(axis=0)) @ evidence.vector if len(candidate.states) else 0.0
         )
@@ -118,10 +112,9 @@ def decision_features(
 
 
 def _share(evidence: Evidence, stems: frozenset[str]) -> float:
+    weighed: list[float] = evidence.weights.tolist()
     return sum(
-        w
-        for stem, w in zip(evidence.stems, evidence.weights.tolist(), strict=True)
-        if stem in stems
+        weight for stem, weight in zip(evidence.stems, weighed, strict=True) if stem in stems
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from cogagent.reading.evidence import Candidate, Evidence, overlapping
 from cogagent.reading.passage import Encoder, FloatArray
 from cogagent.reading.phrases import ANY_CHUNK, WANTED, Phrase, phrases
-from cogagent.reading.question import FOCUS, QUESTION_WORD, STOPWORDS, AnswerType, words
+from cogagent.reading.question import QUESTION_WORD, STOPWORDS, AnswerType, words
 
 SPAN = (
     "typed",  # a phrase of the kind that the question word expects
@@ -33,17 +33,18 @@ SPAN = (
     "aligned_proximity",  # nearness to where the terms align, in other words too
     "aligned_overlap",  # likeness to the terms themselves
 )
-EMBEDDED = ("salience", "substitution")
-"""Features that embed the phrase: alone against the sentence, and in the question word's stead."""
+EMBEDDED = ("salience",)
+"""Computed for the phrases on the short list only, because they have to be embedded."""
 SHORTLIST = 12
 MAX_WORDS = 8
 _TYPED = frozenset(WANTED) - {AnswerType.NAME}
 _NUMERIC = frozenset({"number", "date", "money", "percent", "measure"})
 _NAMED = frozenset({"name", "person"})
 _STOP = re.compile(r"[,;:()\[\]\"“”—]| [-–] |[.!?](?=\s|$)")
-_PREPOSITIONS = frozenset(
-    "in on at from to by for with of during after before under into near against between among through".split()
-)
+_PREPOSITION_WORDS = """
+in on at from to by for with of during after before under into near against between among through
+"""
+_PREPOSITIONS = frozenset(_PREPOSITION_WORDS.split())
 _FITTING: dict[AnswerType, frozenset[str]] = {
     AnswerType.PLACE: frozenset({"in", "at", "from", "to", "near"}),
     AnswerType.DATE: frozenset({"in", "on", "since", "from", "until", "during", "by"}),
@@ -94,7 +95,7 @@ def span_features(
     spots = np.nonzero(held)[0]
     by_word = _by_word(evidence, candidate)
     terms, aligned = _aligned(evidence, by_word)
-    where, strength = aligned.argmax(axis=1), aligned.max(axis=1)
+    where, strength, likest = aligned.argmax(axis=1), aligned.max(axis=1), aligned.max(axis=0)
     asking, asking_word = _question_word(evidence, by_word)
     summary = by_word[0] - by_word[0].mean()
     fitting = _fitting(question.text, asking_word) | _FITTING.get(question.expected, frozenset())
@@ -143,32 +144,16 @@ def span_features(
                 or (i > 0 and listed[i - 1].stem in focus),
                 lead in fitting,
                 float((strength * (away > 0) / (1 + away)).sum()) / max(1, terms),
-                aligned.max(axis=0)[content or list(range(i, j + 1))].mean(),
+                likest[content or list(range(i, j + 1))].mean(),
             )
         )
     return np.array(rows, dtype=np.float32).reshape(-1, len(SPAN))
 
 
-def embedded_features(
-    question: str, text: str, chosen: Sequence[str], encoder: Encoder
-) -> FloatArray:
-    """Return one row of features (``EMBEDDED``) for each phrase of a sentence."""
-    vectors = encoder.embed(
-        [text, *chosen, *(_substituted(question, phrase) for phrase in chosen)]
-    )
-    likeness = vectors[1:] @ vectors[0]
-    return np.stack([likeness[: len(chosen)], likeness[len(chosen) :]], axis=1)
-
-
-def _substituted(question: str, phrase: str) -> str:
-    match = (
-        None
-        if re.search(r"\bhow (?:many|much)", question, re.IGNORECASE)
-        else FOCUS.search(question)
-    )
-    match = match or QUESTION_WORD.search(question)
-    start, end = match.span() if match else (len(question), len(question))
-    return f"{question[:start]}{phrase}{question[end:]}".rstrip("?")
+def salience(text: str, chosen: Sequence[str], encoder: Encoder) -> FloatArray:
+    """Return how much of a sentence's meaning each phrase carries alone, as a column."""
+    vectors = encoder.embed([text, *chosen])
+    return np.asarray(vectors[1:] @ vectors[:1].T, dtype=np.float32)
 
 
 def _by_word(evidence: Evidence, candidate: Candidate) -> FloatArray:

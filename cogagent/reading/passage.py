@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cogagent.reading.question import AnswerType
 
 FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
+IntArray = NDArray[np.integer[Any]]
 Kind = Literal["text", "table", "image"]
 
 
@@ -26,7 +26,7 @@ class Encoder(Protocol):
     def token_states(self, texts: Sequence[str]) -> Sequence[tuple[FloatArray, IntArray]]:
         """Return the last states of each text's tokens, and the tokens' character ranges in it.
 
-        Special tokens have an empty range. A text longer than the model's window is cut.
+        Special tokens are left out. A text longer than the model's window is cut.
         """
         ...
 

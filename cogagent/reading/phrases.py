@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cogagent.reading.question import STOPWORDS, AnswerType
 
@@ -59,8 +60,9 @@ _MEASURE = re.compile(
     rf"(?<![\w.]){_NUMERAL}(?:(?: to |–|-){_NUMERAL})?[ -]?{_UNITS}(?![\w])(?: old| long| wide| high| tall| deep)?"
 )
 _CAPITAL = r"(?:[A-Z][\w'’.&-]*\w|[A-Z]\.?)"
+_LINK = r"of(?: the)?|the|and|de|del|della|la|le|du|van|von|der|den|for|&|al|ibn|bin|y|da|di|dos"
 _NAME = re.compile(
-    rf"{_CAPITAL}(?:(?: (?:of(?: the)?|the|and|de|del|della|la|le|du|van|von|der|den|for|&|al|ibn|bin|y|da|di|dos)){{0,2}}"
+    rf"{_CAPITAL}(?:(?: (?:{_LINK})){{0,2}}"
     rf"(?: |, (?=[A-Z][a-z]+(?:,|\.| ))){_CAPITAL}| \d{{1,4}}(?![\d,.]\d)){{0,7}}"
 )
 _SIMPLE_NAME = re.compile(rf"{_CAPITAL}(?: {_CAPITAL}){{0,5}}")
@@ -173,7 +175,7 @@ def _chunks(sentence: str) -> list[tuple[int, int]]:
                 current.append(match)
             previous_end = match.end()
     spans = list(runs)
-    for (a, b), (c, d) in zip(runs, runs[1:]):
+    for (a, b), (c, d) in pairwise(runs):
         gap = sentence[b:c].strip().lower()
         if gap in {
             "of",

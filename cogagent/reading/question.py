@@ -15,14 +15,15 @@ import snowballstemmer
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?|\w", re.UNICODE)
 _STEMMER = snowballstemmer.stemmer("english")
 
-STOPWORDS = frozenset(
-    "a about after all also am an and any are as at be because been before being between but by can could did do "
-    "does doing done during each for from get gets give given had has have having he her hers him his how i if in "
-    "into is it its itself many may me might more most much must my no nor not of off often on once one or other our "
-    "over own she should so some such than that the their them then there these they this those through to too under "
-    "until up upon us very was we were what when where which while who whom whose why will with within would you your "
-    "according name named call called kind type sort long far tall old".split()
-)
+_FUNCTION_WORDS = """
+a about after all also am an and any are as at be because been before being between but by can could did do does
+doing done during each for from get gets give given had has have having he her hers him his how i if in into is
+it its itself many may me might more most much must my no nor not of off often on once one or other our over own
+she should so some such than that the their them then there these they this those through to too under until up
+upon us very was we were what when where which while who whom whose why will with within would you your
+according name named call called kind type sort long far tall old
+"""
+STOPWORDS = frozenset(_FUNCTION_WORDS.split())
 
 
 class AnswerType(StrEnum):
@@ -104,7 +105,7 @@ _MONTHISH = "year|date|day|month|century|decade|era|period|season"
 _PERSONISH = (
     "person|people|man|woman|player|coach|author|writer|artist|singer|actor|actress|king|queen|emperor|president|"
     "leader|director|scientist|physicist|mathematician|inventor|engineer|architect|politician|minister|governor|"
-    "mayor|bishop|pope|general|officer|founder|composer|painter|philosopher|professor|student|ruler|explorer|founder"
+    "mayor|bishop|pope|general|officer|founder|composer|painter|philosopher|professor|student|ruler|explorer"
 )
 _PLACEISH = (
     "place|city|town|village|country|state|county|province|region|continent|island|river|lake|sea|ocean|mountain|"
@@ -130,8 +131,8 @@ _RULES: tuple[tuple[str, AnswerType], ...] = (
         AnswerType.MEASURE,
     ),
     (
-        r"\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:\w+ )?(?:length|height|width|depth|weight|distance|temperature|"
-        r"speed|size|age|altitude|elevation|duration)\b",
+        r"\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:\w+ )?(?:length|height|width|depth|weight|distance|"
+        r"temperature|speed|size|age|altitude|elevation|duration)\b",
         AnswerType.MEASURE,
     ),
     (
@@ -148,7 +149,8 @@ _RULES: tuple[tuple[str, AnswerType], ...] = (
         AnswerType.PERSON,
     ),
     (
-        rf"\bwhere\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PLACEISH})s?\b|\b(?:what|which) (?:city|countr|communit)(?:y|ies)\b",
+        rf"\bwhere\b|\b(?:what|which) (?:\w+ ){{0,2}}?(?:{_PLACEISH})s?\b"
+        r"|\b(?:what|which) (?:cities|countries|counties|communit(?:y|ies))\b",
         AnswerType.PLACE,
     ),
     (
@@ -168,8 +170,8 @@ _RULES: tuple[tuple[str, AnswerType], ...] = (
 )
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _RULES)
 FOCUS = re.compile(
-    r"\b(?:what|which|how many|how much)\s+((?:[^\W\d_]+[\s-]+){0,3}?[^\W\d_]+?)(?=\s+(?:is|are|was|were|do|does|did|has|"
-    r"have|had|can|could|will|would|should|in|of|on|at|for|from|to|by|with|that|who|which)\b|\?|$)",
+    r"\b(?:what|which|how many|how much)\s+((?:[^\W\d_]+[\s-]+){0,3}?[^\W\d_]+?)"
+    r"(?=\s+(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|in|of|on|at|for|from|to|by|with|that|who|which)\b|\?|$)",
     re.IGNORECASE,
 )
 

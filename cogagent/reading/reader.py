@@ -23,9 +23,10 @@ class ExtractiveReader:
 
     Example:
         >>> reader = ExtractiveReader(encoder)
-        >>> reading = reader.read("Who built it?", [Passage("It was built by Ada Byron in 1843.")])
+        >>> passages = [Passage("The mill was built by Ada Byron in 1843.")]
+        >>> reading = reader.read("Who built the mill?", passages)
         >>> passages[reading.passage].text[reading.start : reading.end]
-        'It was built by Ada Byron in 1843.'
+        'The mill was built by Ada Byron in 1843.'
     """
 
     def __init__(self, encoder: Encoder, weights: Weights | None = None) -> None:
@@ -108,7 +109,7 @@ class ExtractiveReader:
         rows = narrowing.span_features(evidence, best, text, ranges, known)
         short = np.argsort(-(rows @ self._weights.span), kind="stable")[: narrowing.SHORTLIST]
         chosen = [text[slice(*ranges[n])] for n in short]
-        embedded = narrowing.embedded_features(question.text, text, chosen, self._encoder)
+        embedded = narrowing.salience(text, chosen, self._encoder)
         start, end = ranges[
             int(short[np.argmax(np.hstack([rows[short], embedded]) @ self._weights.span_embedded)])
         ]

@@ -31,7 +31,9 @@ def parse(text: str) -> Table:
     and not a row. A table of one line has a row and no header.
     """
     lines = [
-        (m.start(), m.end()) for m in re.finditer(r"[^\n]+", text) if m.group().strip(" |\t\r")
+        (m.start(), m.end())
+        for m in re.finditer(r"[^\n]+", text)
+        if m.group().replace("|", "").strip()
     ]
     count = min(1, len(lines) - 1) if lines else 0
     while 0 < count < len(lines) - 1 and not _first_cell(text[slice(*lines[count])]):

@@ -57,7 +57,7 @@ def test_the_query_path_imports_no_framework() -> None:
         "print([name for name in ('torch', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
 def test_states_are_of_the_word_pieces_where_they_stand(minilm: MiniLM) -> None:
