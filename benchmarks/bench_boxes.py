@@ -28,7 +28,7 @@ import numpy as np
 import pdfplumber
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents.pdf import PdfLoader
+from cogagent.documents.pdf.loader import PdfLoader
 from cogagent.types import Element, Source
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ UNKNOWN = "application/octet-stream"
 
 _IMAGE = "cogagent.documents.image:ImageLoader"
 _BUILT_IN = {
-    PDF: "cogagent.documents.pdf:PdfLoader",
+    PDF: "cogagent.documents.pdf.loader:PdfLoader",
     TEXT: "cogagent.documents.text:TextLoader",
     MARKDOWN: "cogagent.documents.markdown:MarkdownLoader",
     HTML: "cogagent.documents.html:HtmlLoader",

@@ -16,7 +16,7 @@ _NOTE = r"\[[\d,;\s\u2013-]{1,20}\]|(?<=[a-z]{3}\.)\d{1,3}"
 # Possessive, and stops only from the first of a run, so that no input makes it quadratic.
 _CANDIDATE = re.compile(
     # A paragraph's end, or a line whose next one is an item of a list.
-    r"(?P<paragraph>\n[^\S\n]*+\n\s*+|\u2029|\n[^\S\n]*+(?=[-*\u2022\u25aa\u25e6\u2013]\s))"
+    r"(?P<paragraph>\n[^\S\n]*+\n\s*+|\u2029|\n[^\S\n]*+(?=[-*\u2022\u25aa\u25e6\u2013][^\S\n]))"
     # A stop that needs no space after it.
     rf"|(?P<wide>[\u3002\uff01\uff1f\uff61\u0964\u0965]++[{_CLOSERS}\u300d\u300f\uff09]*+)"
     # A stop, closing quotes, perhaps a note's number, then space.

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cogagent.documents.pdf_rows import is_number, visual_rows
+from cogagent.documents.pdf.rows import is_number, visual_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cogagent.documents.pdf_objects import Drawing, Picture
-    from cogagent.documents.pdf_text import Piece
+    from cogagent.documents.pdf.objects import Drawing, Picture
+    from cogagent.documents.pdf.text import Piece
 
 Rect = tuple[float, float, float, float]
 Mask = NDArray[np.bool_]

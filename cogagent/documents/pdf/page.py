@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pypdfium2 as pdfium
 
-from cogagent.documents.pdf_chars import Chars, read_chars
-from cogagent.documents.pdf_figures import Region, find_regions
-from cogagent.documents.pdf_flow import Captions, Item, Paragraph, join_columns
-from cogagent.documents.pdf_layout import (
+from cogagent.documents.pdf.chars import Chars, read_chars
+from cogagent.documents.pdf.figures import Region, find_regions
+from cogagent.documents.pdf.flow import Captions, Item, Paragraph, join_columns
+from cogagent.documents.pdf.layout import (
     find_blocks,
     heading_level,
     reading_order,
     rejoin_pieces,
     split_paragraphs,
 )
-from cogagent.documents.pdf_objects import Drawing, read_drawing
-from cogagent.documents.pdf_tables import find_tables
-from cogagent.documents.pdf_text import (
+from cogagent.documents.pdf.objects import Drawing, read_drawing
+from cogagent.documents.pdf.tables import find_tables
+from cogagent.documents.pdf.text import (
     Piece,
     Spelled,
     Word,
@@ -43,7 +43,7 @@ from cogagent.types import Element, Raster, Words
 
 if TYPE_CHECKING:
     from cogagent.config import LimitSettings, ParseSettings
-    from cogagent.documents.pdf_table import Table
+    from cogagent.documents.pdf.table import Table
 
 _MAX_ANNOTATIONS = 2000
 _MAX_SIDE = 16_000

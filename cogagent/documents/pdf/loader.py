@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 
-from cogagent.documents.pdf_page import PageReader, open_page, page_frame
+from cogagent.documents.pdf.page import PageReader, open_page, page_frame
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,

@@ -12,7 +12,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents.pdf import PdfLoader
+from cogagent.documents.pdf.loader import PdfLoader
 from cogagent.types import Element, Source
 
 if TYPE_CHECKING:

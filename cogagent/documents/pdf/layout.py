@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from cogagent.documents.pdf_text import Piece, make_piece, same_line
+from cogagent.documents.pdf.text import Piece, make_piece, same_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from cogagent.documents.pdf_chars import Chars
+    from cogagent.documents.pdf.chars import Chars
 
 Place = Callable[[NDArray[Any]], NDArray[np.float32]]
 """Boxes in points of a turned page to fractions of the page as shown."""

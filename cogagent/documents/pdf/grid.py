@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cogagent.documents.pdf_rows import is_number, visual_rows
-from cogagent.documents.pdf_table import Table
-from cogagent.documents.pdf_text import Piece, Word, find_pieces, make_piece
+from cogagent.documents.pdf.rows import is_number, visual_rows
+from cogagent.documents.pdf.table import Table
+from cogagent.documents.pdf.text import Piece, Word, find_pieces, make_piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cogagent.documents.pdf_objects import Drawing
+    from cogagent.documents.pdf.objects import Drawing
 
 _MAX_RULES = 1500
 _TOUCH = 3.0

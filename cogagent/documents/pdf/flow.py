@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cogagent.documents.pdf_text import spell_lines
+from cogagent.documents.pdf.text import spell_lines
 
 if TYPE_CHECKING:
-    from cogagent.documents.pdf_figures import Region
-    from cogagent.documents.pdf_layout import Block
-    from cogagent.documents.pdf_table import Table
-    from cogagent.documents.pdf_text import Piece
+    from cogagent.documents.pdf.figures import Region
+    from cogagent.documents.pdf.layout import Block
+    from cogagent.documents.pdf.table import Table
+    from cogagent.documents.pdf.text import Piece
 
 CAPTION = re.compile(
     r"^(figure|fig\.?|table|tab\.?|exhibit|chart|graph|plate|scheme|diagram|box|abbildung|abb\.?"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from cogagent.documents.pdf_text import Piece, Word, make_piece, same_line
+from cogagent.documents.pdf.text import Piece, Word, make_piece, same_line
 
 _CURRENCY = re.compile(r"^(US|C|A|HK|NZ|R)?[$€£¥₹]$|^(EUR|USD|GBP|Rs\.?)$")
 _CLOSING = re.compile(r"^[)\]%]+%?$|^pts?\.?$|^bps$")

@@ -16,7 +16,7 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents.pdf import PdfLoader
+from cogagent.documents.pdf.loader import PdfLoader
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -342,14 +342,14 @@ def test_a_bad_page_does_not_cost_the_others(monkeypatch: pytest.MonkeyPatch) ->
             canvas.showPage()
 
     data = make(draw)
-    read = __import__("cogagent.documents.pdf_page", fromlist=["x"]).PageReader.read
+    read = __import__("cogagent.documents.pdf.page", fromlist=["x"]).PageReader.read
 
     def failing(self: object, page: object, number: int) -> list[Element]:
         if number == 2:
             raise ValueError("no sense can be made of it")
         return read(self, page, number)
 
-    monkeypatch.setattr("cogagent.documents.pdf_page.PageReader.read", failing)
+    monkeypatch.setattr("cogagent.documents.pdf.page.PageReader.read", failing)
     elements = load(data)
     assert [e.page for e in elements if e.kind == "page"] == [1, 2, 3]
     assert texts(elements) == ["Page 1 is here.", "Page 3 is here."]
@@ -359,7 +359,7 @@ def test_no_readable_page_is_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(self: object, page: object, number: int) -> list[Element]:
         raise ValueError("no sense can be made of it")
 
-    monkeypatch.setattr("cogagent.documents.pdf_page.PageReader.read", failing)
+    monkeypatch.setattr("cogagent.documents.pdf.page.PageReader.read", failing)
     with pytest.raises(CorruptDocumentError):
         load(make(lambda c: c.drawString(72, 700, "x")))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cogagent.documents.pdf_text import Piece
+    from cogagent.documents.pdf.text import Piece
 
 _BELOW, _ABOVE = 12.0, 0.8
 """How far a gutter between texts reaches below and above them, in font sizes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cogagent.documents.pdf_text import Spelled, Word, spell_lines
+from cogagent.documents.pdf.text import Spelled, Word, spell_lines
 
 Lines = list[list[Word]]
 

@@ -11,8 +11,8 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Table, TableStyle
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents.pdf import PdfLoader
-from cogagent.documents.pdf_rows import is_number, is_year
+from cogagent.documents.pdf.loader import PdfLoader
+from cogagent.documents.pdf.rows import is_number, is_year
 from cogagent.types import Element, Source
 
 if TYPE_CHECKING:

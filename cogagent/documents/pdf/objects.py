@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pypdfium2.raw as pdfium
 
-from cogagent.documents.pdf_chars import Floats, bind
+from cogagent.documents.pdf.chars import Floats, bind
 from cogagent.geometry import PdfPage, to_shown_points
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cogagent.documents.pdf_build import Line, Run, build_table, is_parted, merge_intervals
-from cogagent.documents.pdf_grid import find_grids
-from cogagent.documents.pdf_lanes import split_lanes
-from cogagent.documents.pdf_rows import (
+from cogagent.documents.pdf.build import Line, Run, build_table, is_parted, merge_intervals
+from cogagent.documents.pdf.grid import find_grids
+from cogagent.documents.pdf.lanes import split_lanes
+from cogagent.documents.pdf.rows import (
     Row,
     TableCell,
     prose_pieces,
     visual_rows,
 )
-from cogagent.documents.pdf_text import Piece, make_piece
+from cogagent.documents.pdf.text import Piece, make_piece
 
 if TYPE_CHECKING:
-    from cogagent.documents.pdf_objects import Drawing
-    from cogagent.documents.pdf_table import Table
+    from cogagent.documents.pdf.objects import Drawing
+    from cogagent.documents.pdf.table import Table
 
 _NAMED = re.compile(r"(table|exhibit|figure|schedule)\s+\w{1,4}\b", re.IGNORECASE)
 _LEADERS = re.compile(r"(\.\s?){4,}|…{2,}")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cogagent.documents.pdf_rows import split_cells
-from cogagent.documents.pdf_table import Table
+from cogagent.documents.pdf.rows import split_cells
+from cogagent.documents.pdf.table import Table
 
 if TYPE_CHECKING:
-    from cogagent.documents.pdf_rows import Row
-    from cogagent.documents.pdf_table import Lines
-    from cogagent.documents.pdf_text import Piece
+    from cogagent.documents.pdf.rows import Row
+    from cogagent.documents.pdf.table import Lines
+    from cogagent.documents.pdf.text import Piece
 
 _CONNECTORS = {
     "a", "an", "and", "as", "at", "by", "for", "from", "in", "including", "less", "net", "of",
