@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 
-from benchmarks.common import holds, lines, mean, percentile, report, token_f1
+from benchmarks.common import lines, mean, percentile, report, token_f1
 from cogagent import Answer, CogAgent, Source
 
 SET = "squad_xquad_en"

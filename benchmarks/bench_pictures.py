@@ -1,4 +1,7 @@
-"""Pictures through the product: ``python -m benchmarks.bench_pictures [flickr] [charts] [imagenet]``."""
+"""Pictures through the product.
+
+``python -m benchmarks.bench_pictures [flickr] [charts] [imagenet]``
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Text retrieval through the product: ingest, then search. ``python -m benchmarks.bench_retrieval``."""
+"""Text retrieval through the product: ingest, then search.
+
+``python -m benchmarks.bench_retrieval [scifact] [cranfield] …``
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,6 @@ from cogagent.reading.evidence import Evidence, gather
 from cogagent.reading.features import DECISION, decision_features, sentence_features
 from cogagent.reading.passage import FloatArray, Passage
 from cogagent.reading.question import analyse
-from cogagent.reading.reader import MAX_PASSAGES
 from cogagent.reading.weights import Weights
 
 OUTPUT = Path(__file__).parents[1] / "cogagent" / "reading" / "weights.json"

@@ -14,9 +14,8 @@ and of a document::
 from __future__ import annotations
 
 import asyncio
-import io
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from cogagent.config import Settings, default_home, load_settings
 from cogagent.documents.walk import walk
 from cogagent.errors import CogAgentError, InputError
 from cogagent.indexes.filters import Filters
+from cogagent.loop import LoopThread
 from cogagent.pipelines.answer import Run
 from cogagent.pipelines.engine import Engine
 from cogagent.types import (
@@ -43,8 +43,6 @@ from cogagent.types import (
     Failure,
     IngestReport,
     Progress,
-    Query,
-    Raster,
     Source,
     as_source,
 )
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
 
     from cogagent.planners.base import Planner
 
-Picture = "str | Path | bytes | Image"
 T = TypeVar("T")
 
 
@@ -96,7 +93,7 @@ class CogAgent:
         self._threads = ThreadPoolExecutor(
             max(4, self.settings.threads()), thread_name_prefix="cogagent"
         )
-        self._loop = _Loop()
+        self._loop = LoopThread()
         self.documents = Documents(self)
         self.collections = Collections(self)
 
@@ -190,9 +187,9 @@ class CogAgent:
             raise InputError(f"k must be at least 1, not {k}.")
         if not query.strip() and image is None:
             raise InputError("there is nothing to search for.", remedy="Give words or a picture.")
-        rasters = [_raster(image)] if image is not None else []
+        images = [image] if image is not None else []
         found: list[Evidence] = await self._blocking(
-            self._engine.search, query, k, modality, rasters, collection, filters
+            self._engine.search, query, k, modality, images, collection, filters
         )
         return found
 
@@ -343,8 +340,7 @@ class CogAgent:
         budget: Budget | None,
         filters: Filters | None,
     ) -> Run:
-        rasters = [_raster(image) for image in images]
-        tools = await self._blocking(self._engine.tools, collection, filters, rasters)
+        tools = await self._blocking(self._engine.tools, collection, filters, images)
         return Run(
             question,
             planner=self._engine.planner(planner),
@@ -352,7 +348,7 @@ class CogAgent:
             composer=await self._blocking(self._engine.composer),
             blocking=self._blocking,
             budget=budget or Budget(),
-            pictures=len(rasters),
+            pictures=len(images),
         )
 
     async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
@@ -413,85 +409,3 @@ class Collections:
     def delete(self, name: str) -> None:
         """Delete a collection with its documents."""
         self._store.delete_collection(name)
-
-
-class _Loop:
-    """An event loop on a thread of its own, started when first used."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run ``work`` to its end; an interrupt cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._running())
-        try:
-            return future.result()
-        finally:
-            future.cancel()
-
-    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """The items as they come; leaving early closes the source."""
-        ended = object()
-
-        async def following() -> Any:
-            return await anext(items, ended)
-
-        async def closing() -> None:
-            close = getattr(items, "aclose", None)
-            if close is not None:
-                await close()
-
-        try:
-            while (item := self.run(following())) is not ended:
-                yield item
-        finally:
-            self.run(closing())
-
-    def close(self) -> None:
-        """Stop the loop and its thread."""
-        with self._lock:
-            if self._loop is not None and self._thread is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._thread.join()
-                self._loop.close()
-            self._loop = self._thread = None
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="cogagent-loop", daemon=True
-                )
-                self._thread.start()
-            return self._loop
-
-
-def _raster(picture: Any) -> Raster:
-    """A picture of any accepted kind as pixels.
-
-    Raises:
-        InputError: If it is of another kind, or not readable as a picture.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    import numpy as np
-
-    try:
-        if isinstance(picture, Raster):
-            return picture
-        if isinstance(picture, bytes):
-            picture = Image.open(io.BytesIO(picture))
-        elif isinstance(picture, str | Path):
-            picture = Image.open(Path(picture).expanduser())
-        if not isinstance(picture, Image.Image):
-            raise InputError(
-                f"a {type(picture).__name__} is no picture.",
-                remedy="Pass a path, bytes or a PIL image.",
-            )
-        upright = ImageOps.exif_transpose(picture)
-        return Raster(np.asarray(upright.convert("RGB")))
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise InputError(f"the picture cannot be read: {error}.") from error

@@ -83,9 +83,9 @@ def ingest(
         _print_json(report)
     else:
         print(
-            f"{report.ingested} ingested, {report.skipped} unchanged, {len(report.failed)} failed; "
-            f"{report.pages} pages, {report.chunks} passages, {report.images} pictures "
-            f"in {report.seconds:.1f} s"
+            f"{report.ingested} ingested, {report.skipped} unchanged, "
+            f"{len(report.failed)} failed; {report.pages} pages, {report.chunks} passages, "
+            f"{report.images} pictures in {report.seconds:.1f} s"
         )
     for failure in report.failed:
         _say(f"failed at {failure.stage}: {failure.uri!r}: {failure.error} {failure.remedy}")
@@ -107,9 +107,7 @@ def ask(
         typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
     ] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="At most so many steps.")] = None,
-    timeout: Annotated[
-        float | None, typer.Option(min=0.001, help="At most so many seconds.")
-    ] = None,
+    timeout: Annotated[float | None, typer.Option(min=0.001, help="At most this long.")] = None,
     as_json: Json = False,
 ) -> None:
     """Answer a question, with citations."""

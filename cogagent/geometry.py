@@ -148,12 +148,14 @@ def turn_points(
         degrees: A multiple of 90.
     """
     width, height = size if degrees % 180 == 0 else size[::-1]
-    return turn(from_pixels(boxes, size), degrees) * np.array([width, height, width, height])
+    scale = np.array([width, height, width, height], dtype=np.float64)
+    return np.asarray(turn(from_pixels(boxes, size), degrees) * scale)
 
 
 def to_shown_points(points: NDArray[np.floating], page: PdfPage) -> NDArray[np.float64]:
     """PDF user-space boxes in points of the page as shown, origin top left, y down."""
-    return from_pdf_points(points, page) * np.array([*page.size, *page.size])
+    scale = np.array([*page.size, *page.size], dtype=np.float64)
+    return np.asarray(from_pdf_points(points, page) * scale)
 
 
 def to_pdf_points(boxes: NDArray[np.floating], page: PdfPage) -> NDArray[np.float64]:

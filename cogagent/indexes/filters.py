@@ -67,7 +67,7 @@ def select(
         return None
     sql = (
         "SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document "
-        f"WHERE {' AND '.join(['d.collection = ?', 'd.enabled', *clauses])}"  # noqa: S608
+        f"WHERE {' AND '.join(['d.collection = ?', 'd.enabled', *clauses])}"
     )
     bound = (collection, *params)
     ids = np.fromiter((row[0] for row in connection.execute(sql, bound)), np.int64)

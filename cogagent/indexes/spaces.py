@@ -99,7 +99,9 @@ def _stem(collection: int, space: str) -> str:
     return f"{collection}-{hashlib.sha256(space.encode()).hexdigest()[:12]}"
 
 
-def _follow(index: FaissIndex, connection: sqlite3.Connection, collection: int, space: str) -> None:
+def _follow(
+    index: FaissIndex, connection: sqlite3.Connection, collection: int, space: str
+) -> None:
     """Make the ids of ``index`` those of the catalogue."""
     where = (space, collection)
     rows = connection.execute(

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from cogagent.errors import EmbedderMismatchError, InputError, NotFoundError, StorageError
-from cogagent.geometry import make_box
+from cogagent.indexes import rows
 from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.filters import Filters, Selection, select
+from cogagent.indexes.lexical import LexicalIndex
 from cogagent.indexes.spaces import Spaces, generation, pack, unpack
 from cogagent.indexes.vectors import Ids, Vectors
 from cogagent.types import (
@@ -25,13 +24,7 @@ from cogagent.types import (
     Element,
     Evidence,
     Failure,
-    MetaValue,
-    Words,
 )
-
-CONTEXT_WEIGHT = 2.0
-"""BM25 weight of a passage's context (title, headings) against its text."""
-
 
 _SELECTIONS = 32
 """How many results of filters are remembered."""
@@ -74,15 +67,6 @@ class Known(NamedTuple):
     content: str
     recipe: str
     version: int
-
-
-class Unembedded(NamedTuple):
-    """A chunk that lacks a vector."""
-
-    id: int
-    collection: int
-    document: str
-    chunk: Chunk
 
 
 class Store:
@@ -144,11 +128,7 @@ class Store:
         if self._find_collection(name) is None:
             with self.catalogue.transaction() as connection:
                 connection.execute("INSERT OR IGNORE INTO collections (name) VALUES (?)", (name,))
-                connection.execute(
-                    f"CREATE VIRTUAL TABLE IF NOT EXISTS {_fts(self.collection_id(name))} "
-                    "USING fts5(text, context, content='', "
-                    "tokenize='porter unicode61 remove_diacritics 2')"
-                )
+                LexicalIndex(self.collection_id(name)).create(connection)
 
     def delete_collection(self, name: str) -> None:
         """Delete a collection with all its documents.
@@ -158,7 +138,7 @@ class Store:
         """
         collection = self.collection_id(name)
         with self.catalogue.transaction() as connection:
-            connection.execute(f"DROP TABLE IF EXISTS {_fts(collection)}")
+            LexicalIndex(collection).drop(connection)
             connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
         self._spaces.forget(collection)
 
@@ -181,18 +161,27 @@ class Store:
 
     def known(self, collection: str, uri: str) -> Known | None:
         """What is stored of ``uri``, or ``None``."""
-        row = self.catalogue.reader().execute(
-            "SELECT d.id, d.content, d.recipe, d.version FROM documents d "
-            "JOIN collections c ON c.id = d.collection WHERE c.name = ? AND d.uri = ?",
-            (collection, uri),
-        ).fetchone()
+        row = (
+            self.catalogue.reader()
+            .execute(
+                "SELECT d.id, d.content, d.recipe, d.version FROM documents d "
+                "JOIN collections c ON c.id = d.collection WHERE c.name = ? AND d.uri = ?",
+                (collection, uri),
+            )
+            .fetchone()
+        )
         return Known(*row) if row else None
 
     def twin(self, content: str, recipe: str) -> str | None:
         """A document of any collection that was made from the same bytes in the same way."""
-        row = self.catalogue.reader().execute(
-            "SELECT id FROM documents WHERE content = ? AND recipe = ? LIMIT 1", (content, recipe)
-        ).fetchone()
+        row = (
+            self.catalogue.reader()
+            .execute(
+                "SELECT id FROM documents WHERE content = ? AND recipe = ? LIMIT 1",
+                (content, recipe),
+            )
+            .fetchone()
+        )
         return row[0] if row else None
 
     def put(self, collection: str, entries: Sequence[Entry]) -> None:
@@ -210,7 +199,7 @@ class Store:
                     "DELETE FROM failures WHERE collection = ? AND uri = ?", (key, entry.uri)
                 )
             _touch(connection, key)
-            self._record_spaces(connection)
+            self.record_spaces(connection)
 
     def delete(self, documents: Iterable[str]) -> None:
         """Delete documents by id, in one transaction.
@@ -239,7 +228,8 @@ class Store:
 
     def documents(self, collection: str) -> list[Document]:
         """The documents of a collection by uri."""
-        return list(self._documents("d.collection = ?", (self.collection_id(collection),)))
+        key = self.collection_id(collection)
+        return list(rows.documents(self.catalogue.reader(), "d.collection = ?", (key,)))
 
     def document(self, document: str) -> Document:
         """One document by id.
@@ -247,7 +237,7 @@ class Store:
         Raises:
             NotFoundError: If it is not there.
         """
-        for found in self._documents("d.id = ?", (document,)):
+        for found in rows.documents(self.catalogue.reader(), "d.id = ?", (document,)):
             return found
         raise NotFoundError(
             f"there is no document {document!r}.", remedy="See `cogagent documents list`."
@@ -264,9 +254,9 @@ class Store:
         """A stored document as it would enter again; vectors included."""
         found = self.document(document)
         connection = self.catalogue.reader()
-        rows = connection.execute(
-            "SELECT id, kind, text, page, context, caption, words, x0, y0, x1, y1, parent "
-            "FROM chunks WHERE document = ? ORDER BY ord",
+        found_rows = connection.execute(
+            f"SELECT c.id, c.parent, {rows.CHUNK} FROM chunks c "  # noqa: S608
+            "WHERE c.document = ? ORDER BY c.ord",
             (document,),
         ).fetchall()
         recipe = connection.execute(
@@ -282,7 +272,7 @@ class Store:
             )
             for space in (self.text, self.image)
         }
-        position = {row[0]: order for order, row in enumerate(rows)}
+        position = {row[0]: order for order, row in enumerate(found_rows)}
         text = b"".join(vectors[self.text].get(key, b"") for key in position)
         return Entry(
             uri=found.uri,
@@ -293,9 +283,7 @@ class Store:
             pages=found.pages,
             metadata=found.metadata,
             elements=list(self.elements(document)),
-            chunks=[
-                _chunk(row[:-1]).model_copy(update={"parent": position[row[-1]]}) for row in rows
-            ],
+            chunks=[rows.chunk(row[2:], position[row[1]]) for row in found_rows],
             text_vectors=unpack(text, self.text.dim),
             image_vectors={
                 position[key]: unpack(vector, self.image.dim)[0]
@@ -342,41 +330,9 @@ class Store:
     def lexical(
         self, collection: str, terms: Sequence[str], k: int, selection: Selection | None
     ) -> tuple[Ids, Vectors]:
-        """The chunks of the ``k`` best passages by BM25 over stemmed words, best first.
-
-        Args:
-            collection: Its name.
-            terms: Words or phrases, any of which may match; taken literally.
-            k: How many passages.
-            selection: From :meth:`select`.
-
-        Returns:
-            Ids of chunks, and the scores of their passages.
-        """
-        quoted = ['"' + term.replace('"', '""').replace("\0", " ") + '"' for term in terms]
-        if not quoted:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        table = _fts(self.collection_id(collection))
-        params: tuple[MetaValue, ...] = (" OR ".join(quoted),)
-        within = ""
-        if selection is not None:
-            # The plus keeps SQLite from looking each row up in the full-text index.
-            within = f"AND +rowid IN (SELECT parent FROM chunks WHERE id IN ({selection.sql}))"
-            params += selection.params
-        rows = self.catalogue.reader().execute(
-            f"WITH passages AS (SELECT rowid AS id, -rank AS score FROM {table} "  # noqa: S608
-            f"WHERE {table} MATCH ? AND rank MATCH 'bm25(1.0, {CONTEXT_WEIGHT})' {within} "
-            "ORDER BY rank LIMIT ?) "
-            "SELECT c.id, p.score FROM passages p JOIN chunks c ON c.parent = p.id "
-            "ORDER BY p.score DESC, c.id",
-            (*params, k),
-        ).fetchall()
-        found = np.array(rows, np.float64).reshape(-1, 2)
-        ids, scores = found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
-        if selection is not None:
-            allowed = np.isin(ids, selection.ids)
-            ids, scores = ids[allowed], scores[allowed]
-        return ids, scores
+        """The chunks of the ``k`` best passages by their words; see :class:`LexicalIndex`."""
+        index = LexicalIndex(self.collection_id(collection))
+        return index.search(self.catalogue.reader(), terms, k, selection)
 
     def nearest(
         self, collection: str, space: Space, vector: Vectors, k: int, allowed: Ids | None
@@ -387,14 +343,7 @@ class Store:
 
     def evidence(self, ids: Sequence[int]) -> dict[int, Evidence]:
         """Chunks as evidence without score, by id; ids that are gone are left out."""
-        marks = ",".join("?" * len(ids))
-        rows = self.catalogue.reader().execute(
-            "SELECT c.id, c.kind, c.text, c.page, c.context, c.caption, c.words, "  # noqa: S608
-            "c.x0, c.y0, c.x1, c.y1, d.id, d.uri, d.title, d.media_type, d.metadata "
-            f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id IN ({marks})",
-            tuple(ids),
-        )
-        return {row[0]: _evidence(row) for row in rows}
+        return rows.evidence(self.catalogue.reader(), ids)
 
     def size(self, collection: str, space: Space) -> int:
         """How many vectors a collection has in a space."""
@@ -421,64 +370,8 @@ class Store:
             if kept.get(_kind(space), space.name) != space.name
         ]
 
-    def unembedded(self, space: Space, limit: int) -> list[Unembedded]:
-        """Chunks that have no vector in ``space`` yet and need one.
-
-        A chunk needs a picture vector if it has one in another picture space.
-        """
-        needs = (
-            "TRUE"
-            if space == self.text
-            else "EXISTS (SELECT 1 FROM vectors o WHERE o.chunk = c.id AND o.space LIKE 'image:%')"
-        )
-        rows = self.catalogue.reader().execute(
-            "SELECT c.id, d.collection, d.id, c.kind, c.text, c.page, c.context, c.caption, "  # noqa: S608
-            "c.words, c.x0, c.y0, c.x1, c.y1 FROM chunks c JOIN documents d ON d.id = c.document "
-            "WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE v.chunk = c.id AND v.space = ?) "
-            f"AND {needs} ORDER BY c.id LIMIT ?",
-            (space.name, limit),
-        )
-        return [
-            Unembedded(row[0], row[1], row[2], _chunk((row[0], *row[3:]))) for row in rows
-        ]
-
-    def add_vectors(self, space: Space, rows: Iterable[tuple[Unembedded, Vectors]]) -> None:
-        """Give chunks their vectors in a space; chunks that are gone are left out."""
-        with self.catalogue.transaction() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO vectors (space, collection, chunk, vector) "
-                "SELECT ?, ?, id, ? FROM chunks WHERE id = ?",
-                [
-                    (space.name, chunk.collection, pack(vector), chunk.id)
-                    for chunk, vector in rows
-                ],
-            )
-
-    def drop_pictures(self, rows: Iterable[Unembedded]) -> None:
-        """Let these chunks be without picture vectors: their pictures cannot be had."""
-        with self.catalogue.transaction() as connection:
-            connection.executemany(
-                "DELETE FROM vectors WHERE chunk = ? AND space LIKE 'image:%'",
-                [(row.id,) for row in rows],
-            )
-
-    def settle(self) -> bool:
-        """Make the embedders in use the home's, if every chunk has its vectors.
-
-        Returns:
-            Whether it was done; if not, there are chunks to embed first.
-        """
-        with self.catalogue.transaction() as connection:
-            if self.unembedded(self.text, 1) or self.unembedded(self.image, 1):
-                return False
-            connection.execute(
-                "DELETE FROM vectors WHERE space NOT IN (?, ?)", (self.text.name, self.image.name)
-            )
-            self._record_spaces(connection)
-            connection.execute("UPDATE collections SET generation = generation + 1")
-            return True
-
-    def _record_spaces(self, connection: sqlite3.Connection) -> None:
+    def record_spaces(self, connection: sqlite3.Connection) -> None:
+        """Write down which embedders the home belongs to."""
         for space in (self.text, self.image):
             connection.execute(
                 "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_kind(space), space.name)
@@ -496,9 +389,11 @@ class Store:
     # --- rows --------------------------------------------------------------
 
     def _find_collection(self, name: str) -> int | None:
-        row = self.catalogue.reader().execute(
-            "SELECT id FROM collections WHERE name = ?", (name,)
-        ).fetchone()
+        row = (
+            self.catalogue.reader()
+            .execute("SELECT id FROM collections WHERE name = ?", (name,))
+            .fetchone()
+        )
         return row[0] if row else None
 
     def _insert(self, connection: sqlite3.Connection, collection: int, entry: Entry) -> None:
@@ -546,18 +441,11 @@ class Store:
                 "INSERT INTO vectors (space, collection, chunk, vector) VALUES (?, ?, ?, ?)",
                 [(space, collection, row, pack(vector)) for space, vector in vectors],
             )
-        connection.executemany(
-            f"INSERT INTO {_fts(collection)} (rowid, text, context) VALUES (?, ?, ?)",  # noqa: S608
-            _passages(connection, document),
-        )
+        LexicalIndex(collection).add(connection, document)
 
-    def _remove(self, connection: sqlite3.Connection, collection: int, document: str) -> None:
-        # A contentless FTS5 table is told the old values to delete a row.
-        table = _fts(collection)
-        connection.executemany(
-            f"INSERT INTO {table} ({table}, rowid, text, context) VALUES ('delete', ?, ?, ?)",  # noqa: S608
-            _passages(connection, document),
-        )
+    @staticmethod
+    def _remove(connection: sqlite3.Connection, collection: int, document: str) -> None:
+        LexicalIndex(collection).remove(connection, document)
         connection.execute("DELETE FROM documents WHERE id = ?", (document,))
 
     def _collection_of(self, connection: sqlite3.Connection, document: str) -> int:
@@ -570,44 +458,6 @@ class Store:
             )
         return int(row[0])
 
-    def _documents(self, where: str, params: tuple[object, ...]) -> Iterator[Document]:
-        rows = self.catalogue.reader().execute(
-            "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "  # noqa: S608
-            "d.metadata, d.version, d.enabled FROM documents d "
-            f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri",
-            params,
-        )
-        for row in rows:
-            fields = dict(zip(_DOCUMENT_FIELDS, row, strict=True))
-            yield Document(**fields | {"metadata": json.loads(row[7]), "enabled": bool(row[9])})
-
-
-_DOCUMENT_FIELDS = (
-    "id", "uri", "content", "title", "media_type", "pages", "collection", "metadata", "version",
-    "enabled",
-)  # fmt: skip
-
-
-def _fts(collection: int) -> str:
-    """The lexical index of a collection: its own, so that word statistics are its own."""
-    return f"fts_{collection}"
-
-
-def _passages(connection: sqlite3.Connection, document: str) -> list[tuple[int, str, str]]:
-    """The rows of the lexical index for a document: parent, text and context of each passage."""
-    rows = connection.execute(
-        "SELECT parent, text, context FROM chunks WHERE document = ? ORDER BY ord", (document,)
-    )
-    passages: dict[int, tuple[list[str], dict[str, None]]] = {}
-    for parent, text, context in rows:
-        texts, contexts = passages.setdefault(parent, ([], {}))
-        texts.append(text)
-        contexts[context] = None
-    return [
-        (parent, "\n".join(texts), "\n".join(contexts))
-        for parent, (texts, contexts) in passages.items()
-    ]
-
 
 def _kind(space: Space) -> str:
     return space.name.partition(":")[0]
@@ -617,22 +467,3 @@ def _touch(connection: sqlite3.Connection, collection: int) -> None:
     connection.execute(
         "UPDATE collections SET generation = generation + 1 WHERE id = ?", (collection,)
     )
-
-
-def _chunk(row: tuple) -> Chunk:  # type: ignore[type-arg]
-    _, kind, text, page, context, caption, words, *box = row
-    return Chunk(
-        kind=kind, text=text, page=page, context=context, caption=caption,
-        words=Words.from_bytes(words), box=make_box(*box),
-    )  # fmt: skip
-
-
-def _evidence(row: tuple) -> Evidence:  # type: ignore[type-arg]
-    chunk = _chunk(row[:11])
-    document, uri, title, media_type, metadata = row[11:]
-    return Evidence(
-        id=f"chunk-{row[0]}", document_id=document, uri=uri, title=title, media_type=media_type,
-        page=chunk.page, box=chunk.box, boxes=tuple(chunk.words.lines(0, len(chunk.text))),
-        modality=chunk.kind, text=chunk.text, caption=chunk.caption, context=chunk.context,
-        score=0.0, metadata=json.loads(metadata), words=chunk.words,
-    )  # fmt: skip

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cogagent.reading.pictures import read_pictures
 from cogagent.reading.passage import Passage, Reading
+from cogagent.reading.pictures import read_pictures
 from cogagent.reading.reader import ExtractiveReader
 from cogagent.types import Citation, Evidence, Outcome, first_page_box
+
 
 @dataclass(frozen=True, slots=True)
 class Composed:

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from cogagent.config import Settings
 from cogagent.documents.pool import ParserPool
-from cogagent.errors import InputError
+from cogagent.errors import DocumentError, InputError
 from cogagent.indexes.filters import Filters
 from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Space, Store
@@ -27,7 +29,7 @@ from cogagent.retrievers.base import Retriever
 from cogagent.retrievers.image import ImageRetriever
 from cogagent.retrievers.mixed import MixedRetriever
 from cogagent.retrievers.text import TextRetriever
-from cogagent.types import Evidence, IngestReport, Progress, Query, Raster
+from cogagent.types import Evidence, IngestReport, Progress, Query, Raster, Source, as_source
 from cogagent.vision.eyes import Eyes
 
 Modality = Literal["text", "image", "all"]
@@ -103,20 +105,25 @@ class Engine:
         return wanted
 
     def tools(
-        self, collection: str, filters: Filters | None, pictures: Sequence[Raster]
+        self, collection: str, filters: Filters | None, pictures: Sequence[Any]
     ) -> Mapping[str, Retriever]:
         """The retrievers of one question, by the name that planners use.
 
+        Args:
+            collection: Its name.
+            filters: Applied before each search.
+            pictures: That come with the question: paths, bytes or PIL images.
+
         Raises:
+            InputError: If a picture is of another kind, or cannot be read.
             NotFoundError: If there is no such collection.
             UnknownFieldError: If a filter names an unknown field.
         """
         self.store.select(collection, filters)
-        vectors = list(self.image_embedder.embed_images(pictures)) if pictures else []
+        rasters = [self._raster(picture) for picture in pictures]
+        vectors = list(self.image_embedder.embed_images(rasters)) if rasters else []
         text = TextRetriever(self.store, self.text_embedder, collection, filters)
-        image = ImageRetriever(
-            self.store, self.image_embedder, text, collection, filters, vectors
-        )
+        image = ImageRetriever(self.store, self.image_embedder, text, collection, filters, vectors)
         return {"text": text, "image": image, "all": MixedRetriever(self.store, text, image)}
 
     def search(
@@ -124,7 +131,7 @@ class Engine:
         query: str,
         k: int,
         modality: Modality,
-        pictures: Sequence[Raster],
+        pictures: Sequence[Any],
         collection: str,
         filters: Filters | None,
     ) -> list[Evidence]:
@@ -134,6 +141,31 @@ class Engine:
             return tools["image"].retrieve(Query(text=query, tool="image", picture=0), k)
         kinds = ("text", "table") if modality == "text" else ()
         return tools[modality].retrieve(Query(text=query, kinds=kinds), k)
+
+    def _raster(self, picture: Any) -> Raster:
+        """A question's picture, decoded in a parser process like any other file."""
+        from PIL import Image
+
+        if isinstance(picture, Image.Image):
+            return Raster(np.asarray(picture.convert("RGB")))
+        if isinstance(picture, bytes):
+            source = Source(uri="the question's picture", data=picture)
+        elif isinstance(picture, str | Path):
+            source = as_source(picture)
+        else:
+            raise InputError(
+                f"a {type(picture).__name__} is no picture.",
+                remedy="Pass a path, bytes or a PIL image.",
+            )
+        try:
+            for element in self.parsers.parse(source):
+                if element.raster is not None:
+                    return element.raster
+        except DocumentError as error:
+            raise InputError(
+                f"the picture cannot be read: {error.message}", remedy=error.remedy
+            ) from error
+        raise InputError(f"there is no picture in {source.uri}.")
 
     def reindex(self, on_progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Embed everything anew with the embedders of the settings.

@@ -24,9 +24,7 @@ from cogagent.documents.pool import ParserPool
 from cogagent.documents.reading import LoadedSource, read
 from cogagent.errors import (
     CogAgentError,
-    DiskFullError,
     DocumentError,
-    SourceUnreadableError,
     StorageError,
 )
 from cogagent.indexes.originals import Originals
@@ -169,9 +167,7 @@ class Ingestor:
                     room = 0 if cancelled() else 2 * workers - len(running)
                     for source in islice(queue, room):
                         running.add(
-                            threads.submit(
-                                self._draft, source, collection, tally, seen, anew=anew
-                            )
+                            threads.submit(self._draft, source, collection, tally, seen, anew=anew)
                         )
                     if not running:
                         return
@@ -191,7 +187,7 @@ class Ingestor:
             raise
         except CogAgentError as error:
             return Outcome(source, failure=_failure(source, error))
-        except Exception as error:  # noqa: BLE001 - one document must not cost the batch
+        except Exception as error:
             log.exception("unexpected failure while reading %s", source.uri)
             unexpected = DocumentError(
                 f"unexpected {type(error).__name__}: {error}.",

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from cogagent.errors import CogAgentError
-from cogagent.indexes.store import Store, Unembedded
+from cogagent.indexes import upkeep
+from cogagent.indexes.store import Store
+from cogagent.indexes.upkeep import Unembedded
 from cogagent.models.base import ImageEmbedder, TextEmbedder, Vectors
 from cogagent.pipelines.pages import PageView
 from cogagent.types import Failure, IngestReport, Progress
@@ -41,23 +43,30 @@ def reindex(
             spent = max(time.monotonic() - started, 1e-6)
             done = counts["chunks"] + counts["images"]
             on_progress(
-                Progress(documents=done, total=done, pages=0, pages_per_second=done / spent,
-                         seconds_left=None)  # fmt: skip
+                Progress(
+                    documents=done,
+                    total=done,
+                    pages=0,
+                    pages_per_second=done / spent,
+                    seconds_left=None,
+                )  # fmt: skip
             )
 
     while True:
-        while batch := store.unembedded(store.text, _BATCH):
+        while batch := upkeep.unembedded(store, store.text, _BATCH):
             vectors = text.embed([row.chunk.embedded_text() for row in batch])
-            store.add_vectors(store.text, zip(batch, vectors, strict=True))
+            upkeep.add_vectors(store, store.text, zip(batch, vectors, strict=True))
             counts["chunks"] += len(batch)
             told()
-        while batch := store.unembedded(store.image, _BATCH):
+        while batch := upkeep.unembedded(store, store.image, _BATCH):
             seen = list(_pictures(batch, view, image, failures))
-            store.add_vectors(store.image, seen)
-            store.drop_pictures([row for row in batch if row.id not in {r.id for r, _ in seen}])
+            upkeep.add_vectors(store, store.image, seen)
+            upkeep.drop_pictures(
+                store, [row for row in batch if row.id not in {r.id for r, _ in seen}]
+            )
             counts["images"] += len(seen)
             told()
-        if store.settle():
+        if upkeep.settle(store):
             break
     for collection in store.collections():
         store.save(collection.name)
@@ -84,4 +93,3 @@ def _pictures(
             )
             continue
         yield row, image.embed_images([raster])[0]
-

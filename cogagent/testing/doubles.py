@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class ColourImageEmbedder:
 
     name = "colour-1"
     dim = 3
-    _NAMED = {"red": 0, "green": 1, "blue": 2}
+    _NAMED: ClassVar = {"red": 0, "green": 1, "blue": 2}
 
     def embed_images(self, images: Sequence[Raster]) -> Vectors:
         """One unit vector a picture."""

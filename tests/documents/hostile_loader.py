@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class HostileLoader:
     def count(self, argument):
         """Tells through a file how far it got."""
         for number in range(100_000):
-            with open(argument, "w") as file:
+            with Path(argument).open("w") as file:
                 file.write(str(number))
             yield Element(kind="text", text="z" * 1000, order=number + 1)
 

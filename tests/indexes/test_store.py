@@ -17,6 +17,7 @@ from cogagent.errors import (
     StorageError,
     UnknownFieldError,
 )
+from cogagent.indexes import upkeep
 from cogagent.indexes.store import Space, Store
 from cogagent.types import Failure
 from tests.conftest import IMAGE, TEXT, make_entry, open_store
@@ -205,11 +206,11 @@ def test_another_embedder_is_refused_and_names_reindex(tmp_path: Path) -> None:
     with pytest.raises(EmbedderMismatchError, match="reindex"):
         open_store(home, text=other)
     adopted = open_store(home, text=other, adopt=True)
-    waiting = adopted.unembedded(other, 10)
+    waiting = upkeep.unembedded(adopted, other, 10)
     assert [row.chunk.text for row in waiting] == ["alpha"]
-    assert not adopted.settle()
-    adopted.add_vectors(other, [(row, np.ones(8, np.float32)) for row in waiting])
-    assert adopted.settle()
+    assert not upkeep.settle(adopted)
+    upkeep.add_vectors(adopted, other, [(row, np.ones(8, np.float32)) for row in waiting])
+    assert upkeep.settle(adopted)
     adopted.close()
     again = open_store(home, text=other)
     assert again.size("default", other) == 1

@@ -15,7 +15,7 @@ from cogagent.models.efficientnet import read_checkpoint
 from cogagent.models.imagenet import class_vectors, classes, make_class_vectors
 from cogagent.models.minilm import MiniLM
 from cogagent.types import Raster
-from tests.models.contract import ImageEmbedderContract
+from cogagent.testing.contracts import ImageEmbedderContract
 
 
 class TestConSE(ImageEmbedderContract):

@@ -14,7 +14,7 @@ from cogagent.models import factory, minilm
 from cogagent.models.base import TextEmbedder
 from cogagent.models.minilm import MiniLM
 from cogagent.models.sentence_transformer import SentenceTransformerEmbedder
-from tests.models.contract import TextEmbedderContract
+from cogagent.testing.contracts import TextEmbedderContract
 
 SENTENCES = [
     "The cat sat on the mat.",

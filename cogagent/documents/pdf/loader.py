@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 
-from cogagent.documents.pdf.page import PageReader, open_page, page_frame
+from cogagent.documents.pdf.page import UNREADABLE, PageReader, open_page, page_frame
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from cogagent.config import LimitSettings, ParseSettings
 
+_log = logging.getLogger(__name__)
 _FALLBACK_SIZE = (612.0, 792.0)
 
 
@@ -50,7 +52,8 @@ class PdfLoader:
     def load(self, source: Source) -> Iterator[Element]:
         """The elements of a PDF, page by page.
 
-        A page that cannot be read yields its ``page`` element alone.
+        A page that cannot be read yields its ``page`` element alone, and a warning is logged.
+        Running heads and page numbers are left out.
 
         Raises:
             PasswordRequiredError: It is encrypted and no configured password fits.
@@ -93,14 +96,16 @@ class PdfLoader:
 
     def _pages(self, document: Any, pages: int, uri: str) -> Iterator[Element]:
         reader = PageReader(self.limits, self.parse)
+        reader.look_ahead(document, pages)
         order = failed = 0
         for number in range(1, pages + 1):
             try:
                 with contextlib.closing(open_page(document, number - 1)) as page:
                     elements = reader.read(page, number)
-            except (pdfium.PdfiumError, ValueError, ArithmeticError, IndexError):
+            except UNREADABLE as error:
                 # One page that pdfium or the layout cannot make sense of costs that page.
                 failed += 1
+                _log.warning("%s: page %d cannot be read: %s", uri, number, error)
                 elements = [Element(kind="page", page=number, size=_FALLBACK_SIZE)]
                 if failed == pages:
                     raise CorruptDocumentError(

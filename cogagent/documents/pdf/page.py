@@ -10,6 +10,7 @@ import numpy as np
 import pypdfium2 as pdfium
 
 from cogagent.documents.pdf.chars import Chars, read_chars
+from cogagent.documents.pdf.edges import Edges, sample_pages
 from cogagent.documents.pdf.figures import Region, find_regions
 from cogagent.documents.pdf.flow import Captions, Item, Paragraph, join_columns
 from cogagent.documents.pdf.layout import (
@@ -45,7 +46,11 @@ if TYPE_CHECKING:
     from cogagent.config import LimitSettings, ParseSettings
     from cogagent.documents.pdf.table import Table
 
+UNREADABLE = (pdfium.PdfiumError, ValueError, ArithmeticError, IndexError)
+"""What a page that pdfium or the layout cannot make sense of raises."""
 _MAX_ANNOTATIONS = 2000
+_MAX_KEPT = 20_000
+"""Characters of a page that are kept from looking ahead to reading it."""
 _MAX_SIDE = 16_000
 """Longest side of a raster in pixels; what image libraries take without complaint."""
 
@@ -59,12 +64,30 @@ class PageReader:
         self.hyphenated: set[str] = set()
         self.seen_pictures: set[tuple[int, ...]] = set()
         self.size_votes: dict[float, int] = {}
+        self.edges = Edges({}, 0.0)
+        self._ahead: dict[int, Chars] = {}
+
+    def look_ahead(self, document: Any, pages: int) -> None:
+        """Learn from a sample of the pages what stands at the edges of most of them."""
+        sample: dict[int, tuple[list[Piece], float]] = {}
+        words: list[Word] = []
+        for index in sample_pages(pages) if pages > 1 else []:
+            # A page that cannot be read says so in its turn.
+            with contextlib.suppress(*UNREADABLE):
+                with contextlib.closing(open_page(document, index)) as page:
+                    frame = page_frame(page)
+                    chars = _read_chars(page, frame)
+                if len(chars) <= _MAX_KEPT:
+                    self._ahead[index + 1] = chars
+                upright = [word for word in find_words(chars) if word.turns == 0]
+                sample[index + 1] = find_pieces(upright), frame.size[1]
+                words += upright
+        self.edges = Edges(sample, self.body_size(words))
 
     def read(self, page: Any, number: int) -> list[Element]:
         """The elements of ``page`` (a ``pypdfium2.PdfPage``)."""
         frame = page_frame(page)
-        with contextlib.closing(page.get_textpage()) as text_page:
-            chars = read_chars(text_page, frame)
+        chars = self._ahead.pop(number, None) or _read_chars(page, frame)
         drawing = read_drawing(page, frame)
         scanned = is_scanned(chars, drawing, frame.size)
         opening = Element(
@@ -111,6 +134,11 @@ class PageReader:
         with contextlib.closing(page.render(scale=scale, rev_byteorder=True)) as bitmap:
             pixels = np.array(bitmap.to_numpy()[:, :, :3], np.uint8)
         return Raster(pixels)
+
+
+def _read_chars(page: Any, frame: PdfPage) -> Chars:
+    with contextlib.closing(page.get_textpage()) as text_page:
+        return read_chars(text_page, frame)
 
 
 def _cut(whole: Raster, box: Box) -> Raster:
@@ -210,6 +238,7 @@ class _PageLayout:
         body = self.reader.body_size(straight)
         turns = [0, *(t for t in (1, 2, 3) if any(w.turns == t for w in straight))]
         pieces = {t: find_pieces([w for w in straight if w.turns == t]) for t in turns}
+        pieces[0] = self.reader.edges.without(pieces[0], self.number, self.frame.size[1])
         upright = pieces[0]
         regions, pieces = find_regions(
             pieces,

@@ -1,0 +1,116 @@
+"""The lexical index: passages by their words, stemmed, in FTS5.
+
+Each collection has a table of its own, so that its word statistics are its own
+and tell nothing of another's. A row is a passage, which may be several chunks;
+its id is that of the first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+
+from cogagent.indexes.filters import Selection
+from cogagent.indexes.vectors import Ids, Vectors
+from cogagent.types import MetaValue
+
+CONTEXT_WEIGHT = 2.0
+"""BM25 weight of a passage's context (title, headings) against its text."""
+
+
+class LexicalIndex:
+    """The table of one collection; every call takes the connection to use.
+
+    Args:
+        collection: The collection's key in the catalogue.
+    """
+
+    def __init__(self, collection: int) -> None:
+        self._table = f"fts_{int(collection)}"
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Make the table; nothing happens if it is there."""
+        connection.execute(
+            f"CREATE VIRTUAL TABLE IF NOT EXISTS {self._table} USING fts5(text, context, "
+            "content='', tokenize='porter unicode61 remove_diacritics 2')"
+        )
+
+    def drop(self, connection: sqlite3.Connection) -> None:
+        """Remove the table."""
+        connection.execute(f"DROP TABLE IF EXISTS {self._table}")
+
+    def add(self, connection: sqlite3.Connection, document: str) -> None:
+        """Index a document whose chunks are in the catalogue."""
+        connection.executemany(
+            f"INSERT INTO {self._table} (rowid, text, context) VALUES (?, ?, ?)",  # noqa: S608
+            _passages(connection, document),
+        )
+
+    def remove(self, connection: sqlite3.Connection, document: str) -> None:
+        """Take a document out while its chunks are still in the catalogue."""
+        # A contentless FTS5 table is told the old values to delete a row.
+        connection.executemany(
+            f"INSERT INTO {self._table} ({self._table}, rowid, text, context) "  # noqa: S608
+            "VALUES ('delete', ?, ?, ?)",
+            _passages(connection, document),
+        )
+
+    def search(
+        self,
+        connection: sqlite3.Connection,
+        terms: Sequence[str],
+        k: int,
+        selection: Selection | None,
+    ) -> tuple[Ids, Vectors]:
+        """The chunks of the ``k`` best passages by BM25, best first.
+
+        Args:
+            connection: To the catalogue.
+            terms: Words or phrases, any of which may match; taken literally.
+            k: How many passages.
+            selection: The chunks that may be returned; ``None`` for all.
+
+        Returns:
+            Ids of chunks, and the scores of their passages.
+        """
+        quoted = ['"' + term.replace('"', '""').replace("\0", " ") + '"' for term in terms]
+        if not quoted:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        params: tuple[MetaValue, ...] = (" OR ".join(quoted),)
+        within = ""
+        if selection is not None:
+            # The plus keeps SQLite from looking each row up in the full-text index.
+            within = f"AND +rowid IN (SELECT parent FROM chunks WHERE id IN ({selection.sql}))"
+            params += selection.params
+        rows = connection.execute(
+            f"WITH passages AS (SELECT rowid AS id, -rank AS score FROM {self._table} "  # noqa: S608
+            f"WHERE {self._table} MATCH ? AND rank MATCH 'bm25(1.0, {CONTEXT_WEIGHT})' {within} "
+            "ORDER BY rank LIMIT ?) "
+            "SELECT c.id, p.score FROM passages p JOIN chunks c ON c.parent = p.id "
+            "ORDER BY p.score DESC, c.id",
+            (*params, k),
+        ).fetchall()
+        found = np.array(rows, np.float64).reshape(-1, 2)
+        ids, scores = found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
+        if selection is not None:
+            allowed = np.isin(ids, selection.ids)
+            ids, scores = ids[allowed], scores[allowed]
+        return ids, scores
+
+
+def _passages(connection: sqlite3.Connection, document: str) -> list[tuple[int, str, str]]:
+    """The rows for a document: parent, text and context of each passage."""
+    rows = connection.execute(
+        "SELECT parent, text, context FROM chunks WHERE document = ? ORDER BY ord", (document,)
+    )
+    passages: dict[int, tuple[list[str], dict[str, None]]] = {}
+    for parent, text, context in rows:
+        texts, contexts = passages.setdefault(parent, ([], {}))
+        texts.append(text)
+        contexts[context] = None
+    return [
+        (parent, "\n".join(texts), "\n".join(contexts))
+        for parent, (texts, contexts) in passages.items()
+    ]

@@ -1,0 +1,67 @@
+"""Rows of the catalogue as the types of this package, and back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from cogagent.geometry import make_box
+from cogagent.types import Chunk, Document, Evidence, Words
+
+CHUNK = "c.kind, c.text, c.page, c.context, c.caption, c.words, c.x0, c.y0, c.x1, c.y1"
+"""The columns that :func:`chunk` reads."""
+
+_DOCUMENT = (
+    "id", "uri", "content", "title", "media_type", "pages", "collection", "metadata", "version",
+    "enabled",
+)  # fmt: skip
+
+
+def chunk(row: Sequence[Any], parent: int | None = None) -> Chunk:
+    """A chunk from the columns ``CHUNK``."""
+    kind, text, page, context, caption, words, *box = row
+    return Chunk(
+        kind=kind, text=text, page=page, context=context, caption=caption,
+        words=Words.from_bytes(words), box=make_box(*box), parent=parent,
+    )  # fmt: skip
+
+
+def documents(
+    connection: sqlite3.Connection, where: str, params: tuple[object, ...]
+) -> Iterator[Document]:
+    """The documents ``d`` that fulfil a condition, by uri."""
+    rows = connection.execute(
+        "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "  # noqa: S608
+        "d.metadata, d.version, d.enabled FROM documents d "
+        f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri",
+        params,
+    )
+    for row in rows:
+        fields = dict(zip(_DOCUMENT, row, strict=True))
+        fields |= {
+            "metadata": json.loads(fields["metadata"]),
+            "enabled": bool(fields["enabled"]),
+        }
+        yield Document(**fields)
+
+
+def evidence(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Evidence]:
+    """Chunks as evidence without score, by id; ids that are gone are left out."""
+    marks = ",".join("?" * len(ids))
+    rows = connection.execute(
+        f"SELECT c.id, d.id, d.uri, d.title, d.media_type, d.metadata, {CHUNK} "  # noqa: S608
+        f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id IN ({marks})",
+        tuple(ids),
+    )
+    found = {}
+    for key, document, uri, title, media_type, metadata, *columns in rows:
+        made = chunk(columns)
+        found[key] = Evidence(
+            id=f"chunk-{key}", document_id=document, uri=uri, title=title, media_type=media_type,
+            page=made.page, box=made.box, boxes=tuple(made.words.lines(0, len(made.text))),
+            modality=made.kind, text=made.text, caption=made.caption, context=made.context,
+            score=0.0, metadata=json.loads(metadata), words=made.words,
+        )  # fmt: skip
+    return found

@@ -1,0 +1,235 @@
+"""What every part behind a seam must hold to: a test class inherits and gives the part.
+
+Needs pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cogagent.documents.base import Loader
+from cogagent.errors import DocumentError
+from cogagent.indexes.vectors import VectorIndex
+from cogagent.models.base import ImageEmbedder, TextEmbedder
+from cogagent.planners.base import Planner, PlanState
+from cogagent.retrievers.base import Retriever
+from cogagent.types import Query, Raster, Source, Step
+
+ODD_TEXTS = ["", " ", "\x00", "\ud800 half a pair", "é" * 40, "word " * 2000, "日本語", "🙂👩‍👩‍👧"]
+
+
+def _are_unit_rows(vectors: np.ndarray, rows: int, dim: int) -> None:
+    assert vectors.shape == (rows, dim)
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(rows), abs=1e-4)
+
+
+class TextEmbedderContract:
+    """Inherit, and give a fixture ``embedder``."""
+
+    @pytest.fixture
+    def embedder(self) -> TextEmbedder:
+        raise NotImplementedError
+
+    def test_is_a_text_embedder(self, embedder: TextEmbedder) -> None:
+        assert isinstance(embedder, TextEmbedder)
+        assert embedder.name
+        assert embedder.max_tokens > 0
+
+    def test_vectors_have_length_one(self, embedder: TextEmbedder) -> None:
+        _are_unit_rows(embedder.embed(["one", "two words", "three"]), 3, embedder.dim)
+        _are_unit_rows(embedder.embed(["a question?"], query=True), 1, embedder.dim)
+
+    def test_no_texts_give_no_rows(self, embedder: TextEmbedder) -> None:
+        assert embedder.embed([]).shape == (0, embedder.dim)
+        assert embedder.count_tokens([]) == []
+
+    def test_any_string_is_a_text(self, embedder: TextEmbedder) -> None:
+        _are_unit_rows(embedder.embed(ODD_TEXTS), len(ODD_TEXTS), embedder.dim)
+        assert len(embedder.count_tokens(ODD_TEXTS)) == len(ODD_TEXTS)
+
+    def test_order_and_company_do_not_matter(self, embedder: TextEmbedder) -> None:
+        texts = ["a", "a much longer text than the others are", "bc", "a"]
+        together = embedder.embed(texts)
+        alone = np.concatenate([embedder.embed([text]) for text in texts])
+        assert (together * alone).sum(axis=1).min() > 0.999
+
+    def test_tokens_are_counted_past_the_limit(self, embedder: TextEmbedder) -> None:
+        few, many = embedder.count_tokens(["ab", "ab " * (2 * embedder.max_tokens)])
+        assert 0 < few < 5
+        assert many >= 2 * embedder.max_tokens
+
+    def test_threads_do_not_disturb_each_other(self, embedder: TextEmbedder) -> None:
+        texts = [f"text number {number} " * (number + 1) for number in range(8)]
+        expected = embedder.embed(texts)
+        with ThreadPoolExecutor(4) as pool:
+            rows = list(pool.map(lambda text: embedder.embed([text])[0], texts))
+        assert (np.array(rows) * expected).sum(axis=1).min() > 0.999
+
+
+class ImageEmbedderContract:
+    """Inherit, and give a fixture ``embedder``."""
+
+    @pytest.fixture
+    def embedder(self) -> ImageEmbedder:
+        raise NotImplementedError
+
+    def test_is_an_image_embedder(self, embedder: ImageEmbedder) -> None:
+        assert isinstance(embedder, ImageEmbedder)
+        assert embedder.name
+
+    def test_pictures_of_any_shape(self, embedder: ImageEmbedder) -> None:
+        random = np.random.default_rng(0)
+        sizes = [(40, 60), (1, 1), (3, 500), (700, 30)]
+        images = [Raster(random.integers(0, 256, (h, w, 3), np.uint8)) for h, w in sizes]
+        _are_unit_rows(embedder.embed_images(images), len(sizes), embedder.dim)
+
+    def test_texts_share_the_space(self, embedder: ImageEmbedder) -> None:
+        _are_unit_rows(embedder.embed_texts(["a dog", *ODD_TEXTS]), 9, embedder.dim)
+
+    def test_nothing_gives_no_rows(self, embedder: ImageEmbedder) -> None:
+        assert embedder.embed_images([]).shape == (0, embedder.dim)
+        assert embedder.embed_texts([]).shape == (0, embedder.dim)
+
+    def test_order_and_company_do_not_matter(self, embedder: ImageEmbedder) -> None:
+        images = [Raster(np.full((50, 50, 3), value, np.uint8)) for value in (0, 128, 255)]
+        together = embedder.embed_images(images)
+        alone = np.concatenate([embedder.embed_images([image]) for image in images])
+        assert (together * alone).sum(axis=1).min() > 0.999
+
+
+class VectorIndexContract:
+    """Inherit, and give a fixture ``index``: an empty one of width 4."""
+
+    @pytest.fixture
+    def index(self) -> VectorIndex:
+        raise NotImplementedError
+
+    @staticmethod
+    def _filled(index: VectorIndex) -> VectorIndex:
+        index.add(np.array([10, 20, 30, 40], np.int64), np.eye(4, dtype=np.float32))
+        return index
+
+    def test_the_nearest_comes_first(self, index: VectorIndex) -> None:
+        ids, scores = self._filled(index).search(np.array([0, 1, 0.5, 0], np.float32), 2)
+        assert ids.tolist() == [20, 30]
+        assert scores.tolist() == pytest.approx([1.0, 0.5])
+
+    def test_a_removed_id_is_gone_and_the_others_stay(self, index: VectorIndex) -> None:
+        self._filled(index).remove(np.array([20, 99], np.int64))
+        assert sorted(index.ids().tolist()) == [10, 30, 40]
+        assert len(index) == 3
+        index.add(np.array([50], np.int64), np.array([[0, 1, 0, 0]], np.float32))
+        assert index.search(np.array([0, 1, 0, 0], np.float32), 1)[0].tolist() == [50]
+
+    def test_only_allowed_ids_are_found(self, index: VectorIndex) -> None:
+        allowed = np.array([30, 40], np.int64)
+        found, _ = self._filled(index).search(np.array([1, 0, 0, 0], np.float32), 4, allowed)
+        assert sorted(found.tolist()) == [30, 40]
+        nothing = np.zeros(0, np.int64)
+        assert len(index.search(np.ones(4, np.float32), 4, nothing)[0]) == 0
+
+    def test_more_than_there_is_gives_all(self, index: VectorIndex) -> None:
+        assert len(index.search(np.ones(4, np.float32), 5)[0]) == 0
+        assert len(self._filled(index).search(np.ones(4, np.float32), 50)[0]) == 4
+
+    def test_saving_replaces_in_one_step(self, index: VectorIndex, tmp_path: Path) -> None:
+        path = tmp_path / "index"
+        path.write_bytes(b"what was there before")
+        self._filled(index).save(path)
+        assert [entry.name for entry in tmp_path.iterdir()] == ["index"]
+        assert path.stat().st_size > 50
+
+
+class LoaderContract:
+    """Inherit, and give fixtures ``loader`` and ``source`` (a sound one of two pages or more)."""
+
+    @pytest.fixture
+    def loader(self) -> Loader:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def source(self) -> Source:
+        raise NotImplementedError
+
+    def test_is_a_loader(self, loader: Loader) -> None:
+        assert isinstance(loader, Loader)
+        assert loader.media_types
+
+    def test_a_page_element_opens_each_page(self, loader: Loader, source: Source) -> None:
+        page = 0
+        for element in loader.load(source):
+            if element.kind == "page":
+                assert element.page == page + 1
+                page += 1
+            assert element.page == page
+        assert page >= 2
+
+    def test_order_grows(self, loader: Loader, source: Source) -> None:
+        orders = [element.order for element in loader.load(source)]
+        assert orders == sorted(set(orders))
+
+    def test_words_stand_in_their_text(self, loader: Loader, source: Source) -> None:
+        for element in loader.load(source):
+            if element.words is not None:
+                for start, end in element.words.spans.tolist():
+                    assert element.text[start:end].strip()
+
+    def test_bytes_of_another_kind_are_a_typed_error(self, loader: Loader, source: Source) -> None:
+        odd = source.model_copy(update={"data": b"\x00\x01\x02 nothing like it"})
+        with pytest.raises(DocumentError):
+            list(loader.load(odd))
+
+
+class RetrieverContract:
+    """Inherit, and give a fixture ``retriever`` that finds at least two things for "water"."""
+
+    @pytest.fixture
+    def retriever(self) -> Retriever:
+        raise NotImplementedError
+
+    def test_best_first_and_at_most_k(self, retriever: Retriever) -> None:
+        found = retriever.retrieve(Query(text="water"), 10)
+        assert len(found) >= 2
+        assert [piece.score for piece in found] == sorted(
+            (piece.score for piece in found), reverse=True
+        )
+        first = retriever.retrieve(Query(text="water"), 1)
+        assert [piece.id for piece in first] == [found[0].id]
+
+    def test_evidence_knows_its_query(self, retriever: Retriever) -> None:
+        assert {piece.query for piece in retriever.retrieve(Query(text="water"), 5)} == {"water"}
+
+    def test_each_piece_comes_once(self, retriever: Retriever) -> None:
+        ids = [piece.id for piece in retriever.retrieve(Query(text="water"), 10)]
+        assert len(ids) == len(set(ids))
+
+
+class PlannerContract:
+    """Inherit, and give a fixture ``planner``."""
+
+    @pytest.fixture
+    def planner(self) -> Planner:
+        raise NotImplementedError
+
+    def test_it_ends(self, planner: Planner) -> None:
+        steps: list[Step] = []
+        for _ in range(20):
+            state = PlanState(question="Which lake is deeper?", steps=tuple(steps), max_steps=3)
+            step = asyncio.run(planner.plan(state))
+            assert step.number == len(steps) + 1
+            if step.done:
+                return
+            assert step.queries
+            steps.append(step)
+        pytest.fail("the planner never stops")
+
+    def test_it_asks_for_something_first(self, planner: Planner) -> None:
+        step = asyncio.run(planner.plan(PlanState(question="What is water?")))
+        assert not step.done
+        assert all(query.text or query.picture is not None for query in step.queries)
