@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -29,6 +29,9 @@ lint: $(STAMP)  ## format check, lint, types, layers
 bench: $(STAMP)  ## measure on the real data that COGAGENT_BENCH_DATA points at
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks
+
+docs: $(STAMP)  ## write the reference pages of the command line and the settings
+	$(BIN)/python docs/generate.py
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) demo-out build dist *.egg-info

@@ -24,7 +24,7 @@ FILE_NAME = "cogagent.toml"
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ModelSettings(_Group):
@@ -81,7 +81,11 @@ class Settings(BaseSettings):
     """Every setting of the program; groups nest as ``COGAGENT_LIMITS__PAGES=100``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="COGAGENT_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="COGAGENT_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     offline: bool = False

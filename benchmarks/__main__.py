@@ -1,0 +1,12 @@
+"""All benchmarks, one after the other: ``make bench``, or ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+NAMES = ("retrieval", "answers", "tables", "pictures", "pages", "boxes", "latency", "embedder")
+
+for name in NAMES:
+    print(f"--- {name}", flush=True)
+    subprocess.run([sys.executable, "-m", f"benchmarks.bench_{name}"], check=True)

@@ -1,0 +1,73 @@
+"""Writes ``cli.md`` and ``settings.md`` from the program itself: ``make docs``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+
+from cogagent.cli import app
+from cogagent.config import FILE_NAME, Settings
+
+FOLDER = Path(__file__).parent
+
+
+def cli_page() -> str:
+    """The reference of the command line."""
+    parts = ["# Command line\n\nWritten by `make docs` from the program; do not edit.\n"]
+    command = typer.main.get_command(app)
+    for name, entry in _commands(command, "cogagent"):
+        parts.append(f"## `{name}`\n\n{entry.help or ''}\n")
+        rows = [
+            (" / ".join(item.opts) if item.param_type_name == "option" else (item.metavar or item.name.upper()),
+             getattr(item, "help", None) or "")
+            for item in entry.params
+            if item.name != "help"
+        ]  # fmt: skip
+        if rows:
+            parts.append("| argument | meaning |\n|---|---|\n" + "".join(
+                f"| `{argument}` | {meaning} |\n" for argument, meaning in rows
+            ))  # fmt: skip
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """The reference of the settings."""
+    rows = "".join(
+        f"| `{name}` | `{default}` | {meaning} |\n"
+        for name, default, meaning in _fields(Settings, "")
+    )
+    return (
+        "# Settings\n\nWritten by `make docs` from the program; do not edit.\n\n"
+        f"In `{FILE_NAME}` (working directory, or home) or the environment: `limits.pages` is\n"
+        "`COGAGENT_LIMITS__PAGES`. Arguments win over the environment, the environment over files.\n\n"
+        f"| setting | default | meaning |\n|---|---|---|\n{rows}"
+    )
+
+
+def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, entry in getattr(command, "commands", {}).items():
+        yield from _commands(entry, f"{path} {name}")
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _fields(kind, f"{prefix}{name}.")
+        else:
+            meaning = " ".join((field.description or "").split())
+            yield prefix + name, str(field.get_default(call_default_factory=True)), meaning
+
+
+PAGES = {"cli.md": cli_page, "settings.md": settings_page}
+
+if __name__ == "__main__":
+    for page, write in PAGES.items():
+        (FOLDER / page).write_text(write(), encoding="utf-8")
+    sys.stdout.write(f"wrote {', '.join(PAGES)}\n")
