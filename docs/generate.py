@@ -23,11 +23,10 @@ def cli_page() -> str:
     for name, entry in _commands(command, "cogagent"):
         parts.append(f"## `{name}`\n\n{entry.help or ''}\n")
         rows = [
-            (" / ".join(item.opts) if item.param_type_name == "option" else (item.metavar or item.name.upper()),
-             getattr(item, "help", None) or "")
+            (_name(item), getattr(item, "help", None) or "")
             for item in entry.params
             if item.name != "help"
-        ]  # fmt: skip
+        ]
         if rows:
             parts.append("| argument | meaning |\n|---|---|\n" + "".join(
                 f"| `{argument}` | {meaning} |\n" for argument, meaning in rows
@@ -44,7 +43,8 @@ def settings_page() -> str:
     return (
         "# Settings\n\nWritten by `make docs` from the program; do not edit.\n\n"
         f"In `{FILE_NAME}` (working directory, or home) or the environment: `limits.pages` is\n"
-        "`COGAGENT_LIMITS__PAGES`. Arguments win over the environment, the environment over files.\n\n"
+        "`COGAGENT_LIMITS__PAGES`. Arguments win over the environment, the environment over\n"
+        "files.\n\n"
         f"| setting | default | meaning |\n|---|---|---|\n{rows}"
     )
 
@@ -53,6 +53,12 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, command
     for name, entry in getattr(command, "commands", {}).items():
         yield from _commands(entry, f"{path} {name}")
+
+
+def _name(parameter: Any) -> str:
+    if parameter.param_type_name == "option":
+        return " / ".join(parameter.opts)
+    return str(parameter.metavar or parameter.name.upper())
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str]]:

@@ -55,10 +55,12 @@ def select(
                     f"the filter {name!r} compares with text, numbers or truth values."
                 )
             values.append(value)
-        # IS, unlike =, also matches a null; json_extract gives 1 and 0 for truth values.
-        clauses.append("(" + " OR ".join(f"{expression} IS ?" for _ in values) + ")")
-        for value in values:
-            params += [*key, value]
+        given = [value for value in values if value is not None]
+        clause = f"{expression} IN (SELECT value FROM json_each(?))"
+        if len(given) < len(values):
+            clause = f"({clause} OR {expression} IS NULL)"
+        clauses.append(clause)
+        params += [*key, json.dumps(given), *(key if len(given) < len(values) else ())]
     disabled = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM documents WHERE collection = ? AND NOT enabled)",
         (collection,),

@@ -112,6 +112,18 @@ def test_filters_apply_before_the_search(store: Store) -> None:
     assert lexical(store, "common", filters={"draft": True}) == ["u1"]
     assert lexical(store, "common", filters={"uri": "u2", "media_type": "text/plain"}) == ["u2"]
     assert lexical(store, "common", filters={"page": 2}) == []
+    many = [f"u{n}" for n in range(5000)]
+    assert len(lexical(store, "common", filters={"uri": many})) == 5
+    assert lexical(store, "common", filters={"year": []}) == []
+
+
+def test_a_filter_for_nothing_finds_what_lacks_the_field(store: Store) -> None:
+    store.put(
+        "default",
+        [make_entry("with", "common", metadata={"year": 1}), make_entry("without", "common")],
+    )
+    assert lexical(store, "common", filters={"year": None}) == ["without"]
+    assert sorted(lexical(store, "common", filters={"year": [None, 1]})) == ["with", "without"]
 
 
 def test_an_unknown_field_names_the_known_ones(store: Store) -> None:
