@@ -360,6 +360,7 @@ class Documents:
     """The documents of a home: ``agent.documents``."""
 
     def __init__(self, agent: CogAgent) -> None:
+        self._engine = agent._engine
         self._store = agent._engine.store
 
     def list(self, collection: str = "default") -> Sequence[Document]:
@@ -378,6 +379,7 @@ class Documents:
     def delete(self, *documents: str) -> None:
         """Delete documents by id, all or none."""
         self._store.delete(documents)
+        self._engine.originals.prune(self._store.contents())
 
     def disable(self, document: str) -> None:
         """Leave a document out of searches without forgetting it."""
@@ -396,6 +398,7 @@ class Collections:
     """The collections of a home: ``agent.collections``."""
 
     def __init__(self, agent: CogAgent) -> None:
+        self._engine = agent._engine
         self._store = agent._engine.store
 
     def list(self) -> Sequence[Collection]:
@@ -409,3 +412,4 @@ class Collections:
     def delete(self, name: str) -> None:
         """Delete a collection with its documents."""
         self._store.delete_collection(name)
+        self._engine.originals.prune(self._store.contents())

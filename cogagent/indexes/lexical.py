@@ -44,7 +44,7 @@ class LexicalIndex:
     def add(self, connection: sqlite3.Connection, document: str) -> None:
         """Index a document whose chunks are in the catalogue."""
         connection.executemany(
-            f"INSERT INTO {self._table} (rowid, text, context) VALUES (?, ?, ?)",  # noqa: S608
+            f"INSERT INTO {self._table} (rowid, text, context) VALUES (?, ?, ?)",
             _passages(connection, document),
         )
 
@@ -52,7 +52,7 @@ class LexicalIndex:
         """Take a document out while its chunks are still in the catalogue."""
         # A contentless FTS5 table is told the old values to delete a row.
         connection.executemany(
-            f"INSERT INTO {self._table} ({self._table}, rowid, text, context) "  # noqa: S608
+            f"INSERT INTO {self._table} ({self._table}, rowid, text, context) "
             "VALUES ('delete', ?, ?, ?)",
             _passages(connection, document),
         )
@@ -85,7 +85,7 @@ class LexicalIndex:
             within = f"AND +rowid IN (SELECT parent FROM chunks WHERE id IN ({selection.sql}))"
             params += selection.params
         rows = connection.execute(
-            f"WITH passages AS (SELECT rowid AS id, -rank AS score FROM {self._table} "  # noqa: S608
+            f"WITH passages AS (SELECT rowid AS id, -rank AS score FROM {self._table} "
             f"WHERE {self._table} MATCH ? AND rank MATCH 'bm25(1.0, {CONTEXT_WEIGHT})' {within} "
             "ORDER BY rank LIMIT ?) "
             "SELECT c.id, p.score FROM passages p JOIN chunks c ON c.parent = p.id "

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 from cogagent.errors import DiskFullError, NotFoundError, StorageError
+
+_YOUNG_SECONDS = 3600.0
 
 
 class Originals:
@@ -23,10 +27,11 @@ class Originals:
             StorageError: If the folder cannot be written.
         """
         path = self._path(content)
-        if path.exists():
-            return
         temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
+            if path.exists():
+                path.touch()  # young again: a prune spares it
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(data)
             temporary.replace(path)
@@ -53,10 +58,14 @@ class Originals:
                 remedy="Ingest it again with parse.keep_originals on.",
             ) from error
 
-    def prune(self, used: set[str]) -> None:
-        """Remove the copies that no document refers to."""
+    def prune(self, used: Collection[str]) -> None:
+        """Remove the copies that no document refers to.
+
+        A copy is written shortly before its document, so young ones are spared:
+        another process may be about to refer to them.
+        """
         for path in self._folder.glob("??/*"):
-            if path.name not in used:
+            if path.name not in used and time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
                 path.unlink(missing_ok=True)
 
     def _path(self, content: str) -> Path:

@@ -33,7 +33,7 @@ def documents(
 ) -> Iterator[Document]:
     """The documents ``d`` that fulfil a condition, by uri."""
     rows = connection.execute(
-        "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "  # noqa: S608
+        "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "
         "d.metadata, d.version, d.enabled FROM documents d "
         f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri",
         params,
@@ -49,11 +49,11 @@ def documents(
 
 def evidence(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Evidence]:
     """Chunks as evidence without score, by id; ids that are gone are left out."""
-    marks = ",".join("?" * len(ids))
     rows = connection.execute(
-        f"SELECT c.id, d.id, d.uri, d.title, d.media_type, d.metadata, {CHUNK} "  # noqa: S608
-        f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id IN ({marks})",
-        tuple(ids),
+        f"SELECT c.id, d.id, d.uri, d.title, d.media_type, d.metadata, {CHUNK} "
+        f"FROM chunks c JOIN documents d ON d.id = c.document "
+        "WHERE c.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
     )
     found = {}
     for key, document, uri, title, media_type, metadata, *columns in rows:

@@ -118,7 +118,7 @@ def _follow(
             "AND chunk BETWEEN ? AND ?",
             (*where, int(part[0]), int(part[-1])),
         )
-        found = {chunk: vector for chunk, vector in rows}
+        found = dict(rows)
         # A vector may be gone since the ids were read: another process deleted it.
         ids: Ids = np.array([chunk for chunk in part.tolist() if chunk in found], np.int64)
         if len(ids):

@@ -255,7 +255,7 @@ class Store:
         found = self.document(document)
         connection = self.catalogue.reader()
         found_rows = connection.execute(
-            f"SELECT c.id, c.parent, {rows.CHUNK} FROM chunks c "  # noqa: S608
+            f"SELECT c.id, c.parent, {rows.CHUNK} FROM chunks c "
             "WHERE c.document = ? ORDER BY c.ord",
             (document,),
         ).fetchall()
@@ -290,6 +290,11 @@ class Store:
                 for key, vector in vectors[self.image].items()
             },
         )
+
+    def contents(self) -> set[str]:
+        """The content hashes of all documents of the home."""
+        rows = self.catalogue.reader().execute("SELECT DISTINCT content FROM documents")
+        return {row[0] for row in rows}
 
     # --- failures ----------------------------------------------------------
 

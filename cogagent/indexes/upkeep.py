@@ -32,7 +32,7 @@ def unembedded(store: Store, space: Space, limit: int) -> list[Unembedded]:
         else "EXISTS (SELECT 1 FROM vectors o WHERE o.chunk = c.id AND o.space LIKE 'image:%')"
     )
     found = store.catalogue.reader().execute(
-        f"SELECT c.id, d.collection, d.id, {rows.CHUNK} FROM chunks c "  # noqa: S608
+        f"SELECT c.id, d.collection, d.id, {rows.CHUNK} FROM chunks c "
         "JOIN documents d ON d.id = c.document "
         "WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE v.chunk = c.id AND v.space = ?) "
         f"AND {needs} ORDER BY c.id LIMIT ?",

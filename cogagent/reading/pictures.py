@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from cogagent.reading.passage import Passage, Reading
-from cogagent.reading.question import AnswerType
+from cogagent.reading.question import AnswerType, analyse, words
 
 _PICTURE = r"(?:pictures?|photos?|photographs?|images?|paintings?|drawings?)"
 _ASKS_COLOUR = re.compile(
@@ -18,43 +18,57 @@ _ASKS_SHOWN = re.compile(
     rf"|\bdescribe\b.*\b{_PICTURE}\b",
     re.IGNORECASE,
 )
-_LINE = r"(?m)^{}: (?P<list>.+)\.$"
-_SURE = 0.6
-"""Confidence in what the network names; it names the right thing first for nine
+_LINES = re.compile(r"(?m)^(?P<label>Shows|Colours): (?P<list>.+)\.$")
+_MATCHED = 0.75
+"""Confidence when the picture is said to show what the question speaks of."""
+_RANKED = 0.5
+"""Confidence when it only ranks first: the network names the right thing first for nine
 of ten photographs of what it knows, and knows a thousand things."""
 
 
 def read_pictures(question: str, passages: Sequence[Passage]) -> Reading | None:
-    """The line of the first picture that says what it shows, or its colours.
+    """What the picture that the question speaks of shows, or its colours.
 
     Args:
-        question: The question; anything that does not ask what a picture shows is left alone.
+        question: Anything that does not ask what a picture shows is left alone.
         passages: What was retrieved, best first.
 
     Returns:
-        The line and in it the list of what was seen; ``None`` if the question
-        is of another kind, or no picture says anything of it.
+        The line that says it, of the picture that shares most words with the
+        question, the first of equals; ``None`` if the question is of another
+        kind, or no picture says anything.
     """
-    if _ASKS_COLOUR.search(question):
-        label = "Colours"
-    elif _ASKS_SHOWN.search(question):
-        label = "Shows"
-    else:
+    asks_colour = bool(_ASKS_COLOUR.search(question))
+    if not asks_colour and not _ASKS_SHOWN.search(question):
         return None
-    line = re.compile(_LINE.format(label))
+    asked = {term.stem for term in analyse(question).terms}
+    found = []
     for number, passage in enumerate(passages):
-        found = line.search(passage.text) if passage.kind == "image" else None
-        if found:
-            return Reading(
-                answered=True,
-                confidence=_SURE,
-                passage=number,
-                start=found.start(),
-                end=found.end(),
-                answer_start=found.start("list"),
-                answer_end=found.end("list"),
-                ranked=(),
-                expected=AnswerType.PHRASE,
-                missing=(),
-            )
-    return None
+        if passage.kind != "image":
+            continue
+        named = len(_stems(passage.title) & asked)
+        for line in _LINES.finditer(passage.text):
+            if not asks_colour or line["label"] == "Colours":
+                shared = len(_stems(line["list"]) & asked)
+                # What it shows says more than its colours, unless they are asked for.
+                shows = line["label"] == "Shows" or asks_colour
+                found.append(((shared + named, shared, -number, shows), number, line))
+    if not found:
+        return None
+    (matched, *_), number, line = max(found, key=lambda entry: entry[0])
+    return Reading(
+        answered=True,
+        confidence=_MATCHED if matched else _RANKED,
+        passage=number,
+        start=line.start(),
+        end=line.end(),
+        answer_start=line.start("list"),
+        answer_end=line.end("list"),
+        ranked=(),
+        expected=AnswerType.PHRASE,
+        missing=(),
+    )
+
+
+def _stems(text: str) -> set[str]:
+    return {word.stem for word in words(text) if word.content}

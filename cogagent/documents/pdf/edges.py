@@ -38,28 +38,31 @@ class _Mark:
     numbers: list[int]
     distance: float
     """Of its baseline from the edge, points."""
+    outermost: bool
     alone: bool
-    """The outermost line, with nothing beside it."""
-    size: float
+    """Nothing stands beside it."""
 
 
 @dataclass(slots=True)
 class _Pattern:
-    """A running head: for each number in it the value, or ``None`` if it counts the pages."""
+    """A running head: each number in it is a value, or a step from the page's own number."""
 
-    numbers: list[int | None]
+    values: list[int]
+    counts: list[bool]
     distance: float
 
     def fits(self, mark: _Mark) -> bool:
         """Whether ``mark`` is this running head on its page."""
-        counting = None in self.numbers
-        if abs(mark.distance - self.distance) > _SAME and not (counting and mark.alone):
+        near = abs(mark.distance - self.distance) <= _SAME
+        if not near and not (any(self.counts) and mark.outermost):
+            # A page's number may follow the last line of the text, wherever that ends.
             return False
-        # An annex counts its pages anew, so a page's number may fall behind its place.
-        return all(
-            number <= mark.page + 20 if value is None else number == value
-            for value, number in zip(self.numbers, mark.numbers, strict=True)
-        )
+        for value, counts, number in zip(self.values, self.counts, mark.numbers, strict=True):
+            # An annex counts its pages anew: its numbers fall behind.
+            lags = counts and (near or mark.alone) and number <= mark.page + 20
+            if number != value + mark.page * counts and not lags:
+                return False
+        return True
 
 
 def sample_pages(count: int) -> list[int]:
@@ -88,8 +91,8 @@ class Edges:
             for side, row in _edge_rows(pieces, height):
                 for piece in row.pieces:
                     if piece.size <= 1.2 * body:
-                        mark = row.mark(piece, page)
-                        groups.setdefault((side, _key(piece.text)), []).append(mark)
+                        key = side, _key(piece.text)
+                        groups.setdefault(key, []).append(row.mark(piece, page))
         self._patterns: dict[tuple[int, str], _Pattern] = {}
         for key, marks in groups.items():
             pattern = _pattern(marks, sorted(sample)) if key[1] else None
@@ -126,8 +129,7 @@ class _EdgeRow:
 
     def mark(self, piece: Piece, page: int) -> _Mark:
         numbers = [int(digits) for digits in _DIGITS.findall(piece.text)]
-        alone = self.outermost and len(self.pieces) == 1
-        return _Mark(page, numbers, self.distance, alone, piece.size)
+        return _Mark(page, numbers, self.distance, self.outermost, len(self.pieces) == 1)
 
 
 def _edge_rows(pieces: list[Piece], height: float) -> Iterator[tuple[int, _EdgeRow]]:
@@ -155,21 +157,23 @@ def _key(text: str) -> str:
 
 def _pattern(marks: list[_Mark], sampled: list[int]) -> _Pattern | None:
     """The running head that lines of one wording are; ``None`` if they are none."""
-    numbers: list[int | None] = []
+    numbers: list[int] = []
+    counts: list[bool] = []
     for slot in range(len(marks[0].numbers)):
         values = Counter(mark.numbers[slot] for mark in marks)
         steps = Counter(mark.numbers[slot] - mark.page for mark in marks)
-        (value, same), (_, counted) = values.most_common(1)[0], steps.most_common(1)[0]
-        if 2 * max(same, counted) <= len(marks) or (same == 1 and len(marks) > 1 == counted):
+        (value, same), (step, counted) = values.most_common(1)[0], steps.most_common(1)[0]
+        if 3 * max(same, counted) < len(marks) or max(same, counted) < 2:
             # Numbers that do neither are what the page says: a date, an amount.
             return None
-        numbers.append(None if counted > same or len(marks) == 1 else value)
-    distance = float(np.median([mark.distance for mark in marks]))
-    pattern = _Pattern(numbers, distance)
+        counts.append(counted > same)
+        numbers.append(step if counts[-1] else value)
+    pattern = _Pattern(numbers, counts, float(np.median([mark.distance for mark in marks])))
     pages = {mark.page for mark in marks if pattern.fits(mark)}
-    if len(pages) < 2 or (None not in numbers and len(sampled) < _LEAST):
+    if len(pages) < 2 or (not any(counts) and len(sampled) < _LEAST):
         return None
-    return pattern if _most(pages, sampled) else None
+    # Three numbers that count along are no coincidence, however many pages have none.
+    return pattern if _most(pages, sampled) or (any(counts) and len(pages) > 2) else None
 
 
 def _most(pages: set[int], sampled: list[int]) -> bool:
