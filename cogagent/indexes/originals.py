@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
@@ -36,7 +37,8 @@ class Originals:
             temporary.write_bytes(data)
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             if error.errno == errno.ENOSPC:
                 raise DiskFullError(
                     f"there is no space left for the copy {path}.",

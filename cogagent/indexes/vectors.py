@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -141,7 +142,8 @@ class FaissIndex:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             if error.errno == errno.ENOSPC:
                 raise DiskFullError(
                     f"there is no space left for the index {path}.",
