@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,6 +23,12 @@ _CLOSE_SIDE = 4000
 """Longest side of the closer look at a larger picture with small print."""
 _SMALL_PRINT = 16.0
 """Median height of the lines found, in pixels, below which letters get lost."""
+
+_NO_LETTERS = 6
+"""No letter is read in a picture that is narrower, in pixels."""
+_LEAST_SIDE, _MOST_ASPECT = 32, 7.5
+"""Pictures are padded to this. The library would enlarge a thin one until its short
+side is 30 pixels, and then pad it: 2000 x 3 pixels became 20,000 x 2,500, and 18 GB."""
 
 
 class TextBlock(NamedTuple):
@@ -82,7 +89,10 @@ class Reader:
         return _compose(lines if _is_writing(lines) else [], raster.size)
 
     def _lines(self, raster: Raster, side: int) -> list[_Line]:
-        pixels = np.ascontiguousarray(raster.pixels[:, :, ::-1])  # the models were trained on BGR
+        pixels, scale = _padded(raster, side)
+        if pixels is None:
+            return []
+        pixels = np.ascontiguousarray(pixels[:, :, ::-1])  # the models were trained on BGR
         self._engine.max_side_len = side
         try:
             result = self._engine(pixels)
@@ -95,7 +105,38 @@ class Reader:
         if len(letters) != len(result.txts):
             letters = [()] * len(result.txts)
         found = zip(result.txts, letters, result.boxes, strict=True)
-        return [_line(text, row, quad) for text, row, quad in found if text.strip()]
+        return [_line(text, row, quad, scale) for text, row, quad in found if text.strip()]
+
+
+def _padded(raster: Raster, side: int) -> tuple[NDArray[np.uint8] | None, float]:
+    """The pixels, a thin picture shrunk to ``side`` and with a margin right and below.
+
+    Returns:
+        The pixels, ``None`` if no letter fits in, and what coordinates in them
+        have to be multiplied by.
+    """
+    width, height = raster.size
+    scale = 1.0
+    pixels = raster.pixels
+    if max(raster.size) > _MOST_ASPECT * min(raster.size):
+        scale = max(max(raster.size) / side, 1.0)
+        width, height = int(width / scale), int(height / scale)
+        if scale > 1.0 and width and height:
+            from PIL import Image
+
+            shrunk = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
+            pixels = np.asarray(shrunk)
+    if min(width, height) < _NO_LETTERS:
+        return None, scale
+    right = max(width, _LEAST_SIDE, math.ceil(height / _MOST_ASPECT)) - width
+    below = max(height, _LEAST_SIDE, math.ceil(width / _MOST_ASPECT)) - height
+    if not right and not below:
+        return pixels, scale
+    # The ground's own colour: a step at the margin would look like a stroke.
+    ground = np.median(pixels.reshape(-1, 3), axis=0).astype(np.uint8)
+    canvas = np.tile(ground, (height + below, width + right, 1))
+    canvas[:height, :width] = pixels
+    return canvas, scale
 
 
 def _load(threads: int) -> Any:
@@ -146,10 +187,10 @@ def _is_writing(lines: list[_Line]) -> bool:
     return sum(map(str.isalnum, characters)) > 2 or any(map(str.isdigit, characters))
 
 
-def _line(text: str, letters: Any, quad: NDArray[np.floating]) -> _Line:
-    """A line's words, each with the rectangle around its letters, in pixels."""
-    box = np.concatenate([quad.min(axis=0), quad.max(axis=0)]).astype(np.float64)
-    places = np.array([corners for _, _, corners in letters], np.float64).reshape(-1, 4, 2)
+def _line(text: str, letters: Any, quad: NDArray[np.floating], scale: float = 1.0) -> _Line:
+    """A line's words, each with the rectangle around its letters, in pixels times ``scale``."""
+    box = scale * np.concatenate([quad.min(axis=0), quad.max(axis=0)]).astype(np.float64)
+    places = np.array([corners for _, _, corners in letters], np.float64).reshape(-1, 4, 2) * scale
     words = text.split()
     count = sum(map(len, words))
     if len(places) == count:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -63,6 +64,30 @@ def test_a_tiny_picture_and_an_empty_one_have_no_text(eyes: Eyes) -> None:
         assert reading.text == ""
         assert reading.blocks == ()
         assert len(reading.words) == 0
+
+
+@pytest.mark.parametrize("size", [(30_000, 8), (8, 30_000), (3, 2000), (2000, 31)])
+def test_thin_pictures_take_little_memory(size: tuple[int, int]) -> None:
+    script = """
+import resource, sys
+import numpy as np
+from cogagent.config import load_settings
+from cogagent.types import Raster
+from cogagent.vision.ocr import Reader
+width, height = map(int, sys.argv[1:])
+Reader(load_settings()).read(Raster(np.full((height, width, 3), 255, np.uint8)))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+    command = [sys.executable, "-c", script, *map(str, size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1500
+
+
+def test_a_thin_strip_is_read(eyes: Eyes) -> None:
+    strip = drawn([("Kestrel Dam 1931", 4, 2)], (900, 28))[0]
+    reading = eyes.read(strip)
+    assert reading.text == "Kestrel Dam 1931"
+    assert reading.words.boxes.max() <= 1.0
 
 
 def test_threads_read_at_once(eyes: Eyes) -> None:

@@ -111,7 +111,9 @@ class Edges:
                 closed.add(side)
             else:
                 dropped |= set(map(id, row.pieces))
-        return [piece for piece in pieces if id(piece) not in dropped]
+        kept = [piece for piece in pieces if id(piece) not in dropped]
+        # What a page says at all is no head of it.
+        return kept or pieces
 
     def _is_head(self, side: int, row: _EdgeRow, page: int) -> bool:
         """One part of the row repeats; what stands beside it (the chapter's name) goes along."""

@@ -6,48 +6,57 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cogagent.documents.pdf.rows import is_number, visual_rows
+from cogagent.documents.pdf.captions import find_anchors, find_claims
+from cogagent.documents.pdf.clusters import (
+    figure_parts,
+    find_clusters,
+    grid_lines,
+    holds,
+    inside,
+    join,
+)
+from cogagent.documents.pdf.labels import has_swatch, prose_lines, take_text
+from cogagent.documents.pdf.rows import visual_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cogagent.documents.pdf.objects import Drawing, Picture
-    from cogagent.documents.pdf.text import Piece
+    from cogagent.documents.pdf.captions import Claim
+    from cogagent.documents.pdf.clusters import Floats, Parts, Rect
+    from cogagent.documents.pdf.labels import Placed
+    from cogagent.documents.pdf.objects import Drawing
+    from cogagent.documents.pdf.text import Piece, Word
 
-Rect = tuple[float, float, float, float]
-Mask = NDArray[np.bool_]
+Kind = Literal["figure", "image"]
 
 MAX_REGIONS = 20
 """Pictures taken from one page, the largest first."""
 _LEAST_AREA = 0.005
 """Smaller parts of the page are logos, icons and bullets."""
-_TOUCH = 3.0
-"""How near a rule comes to what it belongs to, points."""
 _DRAWN = 40
 """So many shapes are a drawing, even where numbers stand in rows."""
-_CELLS = 160
-"""Cells of the occupancy grid along the longer side of the page."""
+_DRAWN_CAPTIONED = 6
+"""The same under the caption of a figure, boxes such as bars included."""
 
 
 @dataclass(slots=True, eq=False)
 class Region:
-    """A figure or picture; points of the page as shown."""
+    """A figure or picture; points of the page as shown.
+
+    Attributes:
+        box: Around what is drawn and its labels.
+        kind: A drawing or an embedded picture.
+        anchor: First word of its caption, where that is known.
+        room: Where nothing but the figure stands, where that is known.
+        pieces: The text that belongs to it.
+    """
 
     box: Rect
-    kind: Literal["figure", "image"]
+    kind: Kind
+    anchor: Word | None = None
+    room: Rect | None = None
     pieces: list[Piece] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Parts:
-    """What may belong to a figure."""
-
-    shapes: NDArray[np.float64]
-    boxes: NDArray[np.float64]
-    rules: NDArray[np.float64]
-    pictures: NDArray[np.float64]
 
 
 def find_regions(
@@ -57,7 +66,7 @@ def find_regions(
     body: float,
     seen: set[tuple[int, ...]],
     shown: Callable[[Piece, int], Rect],
-    tables: Callable[[], list[Rect]],
+    tables: Callable[[set[int]], list[Rect]],
 ) -> tuple[list[Region], dict[int, list[Piece]]]:
     """The figures and pictures of a page, and the text outside of them.
 
@@ -68,192 +77,171 @@ def find_regions(
         body: Size of body text.
         seen: Pictures of earlier pages; added to.
         shown: Where a piece of a direction stands on the page as shown.
-        tables: Finds what would be tables if there were no figures.
+        tables: Finds what would be tables without the pieces of some ids.
     """
-    parts = _Parts(
-        _not_page_wide(drawing.shapes, size), _not_page_wide(drawing.boxes, size),
-        drawing.rules, _pictures(drawing.pictures, size, seen),
-    )  # fmt: skip
-    if not len(parts.shapes) and len(parts.boxes) < 3 and not len(parts.pictures):
+    parts = figure_parts(drawing, size, seen)
+    if parts is None:
         return [], pieces
     placed = [(piece, t, shown(piece, t)) for t, group in pieces.items() for piece in group]
+    clusters = find_clusters(parts, size)
+    legend = {id(p) for p in pieces[0] if has_swatch(p, parts)}
+    prose = [p for p in prose_lines(pieces[0]) if id(p) not in legend]
+    anchors = find_anchors(pieces[0], prose, size[0])
+    finder = _Finder(parts, placed, size, body)
     regions: list[Region] = []
-    for box in _clusters(parts, size):
-        kind = _kind(box, parts, placed, size)
-        if kind is not None:
-            regions.append(Region(box, kind))
+    for claim in find_claims(anchors, prose, clusters, size):
+        regions += finder.claimed(claim)
+    for box in clusters:
+        if not any(holds(region.box, box) for region in regions):
+            regions += finder.unclaimed(box)
+    fixed = {id(p) for p in prose}
     if any(region.kind == "figure" for region in regions):
-        found = tables()
+        found = tables(set())
         regions = [
-            r for r in regions if r.kind == "image" or not _is_in_table(r.box, found, parts)
+            r for r in regions if r.kind == "image" or not _is_in_table(r, found, parts)
         ]
+        if found:
+            # A table beside a figure must not lose its cells as labels of the figure.
+            drawn = {id(p) for p, _, at in placed if any(holds(r.box, at) for r in regions)}
+            beside = tables(drawn)
+            fixed |= {id(p) for p, _, at in placed if any(holds(table, at) for table in beside)}
     regions.sort(key=lambda r: -(r.box[2] - r.box[0]) * (r.box[3] - r.box[1]))
     regions = regions[:MAX_REGIONS]
-    taken = _take_text(regions, placed, body)
+    captions = {id(p) for anchor in anchors for p in anchor.pieces}
+    others = [entry for entry in placed if id(entry[0]) not in captions]
+    take_text(regions, others, fixed, legend, body)
+    taken = {id(piece) for region in regions for piece in region.pieces}
     rest = {t: [p for p in group if id(p) not in taken] for t, group in pieces.items()}
     return regions, rest
 
 
-def _is_in_table(box: Rect, tables: list[Rect], parts: _Parts) -> bool:
-    """A table covers the cluster or lies in it, and few shapes are drawn there."""
+def _is_in_table(region: Region, tables: list[Rect], parts: Parts) -> bool:
+    """A table covers the region or lies in it, and few shapes are drawn there."""
+    box = region.box
     own = (box[2] - box[0]) * (box[3] - box[1])
     shared = inner = 0.0
     for table in tables:
-        width = min(box[2], table[2]) - max(box[0], table[0])
-        height = min(box[3], table[3]) - max(box[1], table[1])
-        if width > 0 and height > 0:
-            shared += width * height
+        overlap = _overlap(box, table)
+        if overlap:
+            shared += overlap
             inner += (table[2] - table[0]) * (table[3] - table[1])
     if shared > 0.4 * own or shared > 0.6 * inner > 0:
-        return int(_inside(parts.shapes, box).sum()) < _DRAWN
+        shapes, boxes = (int(inside(p, box).sum()) for p in (parts.shapes, parts.boxes))
+        return shapes < _DRAWN and (region.anchor is None or shapes + boxes < _DRAWN_CAPTIONED)
     return False
 
 
-def _not_page_wide(boxes: NDArray[np.float64], size: tuple[float, float]) -> NDArray[np.float64]:
-    """Without backgrounds and page frames."""
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return boxes[area < 0.6 * size[0] * size[1]]
+def _overlap(a: Rect, b: Rect) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return width * height if width > 0 and height > 0 else 0.0
 
 
-def _pictures(
-    pictures: list[Picture], size: tuple[float, float], seen: set[tuple[int, ...]]
-) -> NDArray[np.float64]:
-    """Picture boxes without backgrounds and without stamps that earlier pages have too."""
-    page = size[0] * size[1]
-    kept = []
-    for picture in pictures:
-        x0, y0, x1, y1 = picture.box
-        area = (x1 - x0) * (y1 - y0)
-        key = (*picture.key, round(x0), round(y0))
-        repeated = key in seen and area < 0.15 * page
-        seen.add(key)
-        if not repeated and area < 0.85 * page and min(x1 - x0, y1 - y0) > 4:
-            kept.append(picture.box)
-    return np.array(kept, np.float64).reshape(-1, 4)
+class _Finder:
+    """Says of clusters on one page what they are."""
 
+    def __init__(
+        self, parts: Parts, placed: list[Placed], size: tuple[float, float], body: float
+    ) -> None:
+        self.parts = parts
+        self.placed = placed
+        self.size = size
+        self.area = size[0] * size[1]
+        largest = max((piece.size for piece, _, _ in placed), default=0.0)
+        self.title = largest if largest >= 1.35 * body else None
 
-def _clusters(parts: _Parts, size: tuple[float, float]) -> list[Rect]:
-    """Boxes around everything that is drawn close together."""
-    boxes = np.concatenate([parts.shapes, parts.boxes, parts.pictures])
-    step = max(size) / _CELLS
-    columns, rows = int(size[0] / step) + 3, int(size[1] / step) + 3
-    cells = np.floor(boxes / step).astype(np.int64) + 1
-    # Count box corners and sum them up: cells covered by any box become positive.
-    marks = np.zeros((rows + 2, columns + 2), np.int64)
-    x0, y0, x1, y1 = np.clip(cells, 0, np.array([columns, rows, columns, rows]) - 1).T
-    for sign, y, x in ((1, y0, x0), (-1, y1 + 1, x0), (-1, y0, x1 + 1), (1, y1 + 1, x1 + 1)):
-        np.add.at(marks, (y, x), sign)
-    filled = marks.cumsum(axis=0).cumsum(axis=1) > 0
-    wide = filled.copy()
-    wide[1:] |= filled[:-1]
-    wide[:, 1:] |= wide[:, :-1].copy()
-    labels = _components(wide)
-    found = []
-    for label in range(1, int(labels.max()) + 1):
-        own = filled & (labels == label)
-        ys, xs = np.nonzero(own)
-        if len(ys):
-            grid = ((xs.min() - 1) * step, (ys.min() - 1) * step, xs.max() * step, ys.max() * step)
-            found.append(_tighten(grid, boxes, size))
-    found = [box for box in found if box[2] > box[0] and box[3] > box[1]]
-    length = np.max(parts.rules[:, 2:] - parts.rules[:, :2], axis=1, initial=0.0)
-    return _with_rules(found, parts.rules[length < 0.75 * size[0]])
+    def claimed(self, claim: Claim) -> list[Region]:
+        """The region that a caption stands at, or several pictures under one caption."""
+        word = claim.anchor.word
+        kinds = [self._picture(box) for box in claim.clusters]
+        if all(kind == "image" for kind in kinds):
+            return [Region(box, "image", word) for box in claim.clusters if self._is_large(box)]
+        box = claim.clusters[0]
+        for other in claim.clusters[1:]:
+            box = join(box, other)
+        drawn = sum(int(inside(p, box).sum()) for p in (self.parts.shapes, self.parts.boxes))
+        drawn += 3 * int(inside(self.parts.pictures, box).sum())
+        if drawn < 3 or not self._is_large(box) or self._is_wordy(box):
+            return []
+        box = self._with_grid(box, claim.room)
+        top, bottom = (box[1], claim.room[3]) if claim.side < 0 else (claim.room[1], box[3])
+        box = box[0], max(box[1], top), box[2], min(box[3], bottom)
+        return [Region(box, "figure", word, claim.room)]
 
+    def unclaimed(self, box: Rect) -> list[Region]:
+        """The region that a cluster without caption is, if any."""
+        box = self._with_grid(box, None)
+        kind = self._kind(box)
+        return [Region(box, kind)] if kind is not None else []
 
-def _with_rules(found: list[Rect], rules: NDArray[np.float64]) -> list[Rect]:
-    """Clusters grown by the axes and grid lines that touch them, those that then meet joined.
+    def _with_grid(self, box: Rect, room: Rect | None) -> Rect:
+        """``box`` with those lines of its grid beyond which no text but labels stands."""
+        lines = grid_lines(self.parts.rules, box)
+        for line in sorted(lines.tolist(), key=lambda r: abs(r[1] - box[1])):
+            grown = join(box, (line[0], line[1], line[2], line[3]))
+            middle = (line[1] + line[3]) / 2
+            far = max(box[1] - middle, middle - box[3]) > 0.6 * (box[3] - box[1])
+            outside = room is not None and not room[1] - 3 <= middle <= room[3] + 3
+            between = any(
+                len(p.words) > 4 and holds(grown, at) and not holds(box, at)
+                for p, _, at in self.placed
+            )
+            if not (far or outside or between):
+                box = grown
+        return box
 
-    Rules do not join a cluster by nearness alone, as those of the next table would.
-    """
-    grown = []
-    for cluster in found:
-        box = cluster
-        near = (rules[:, 0] < box[2] + _TOUCH) & (rules[:, 2] > box[0] - _TOUCH)
-        near &= (rules[:, 1] < box[3] + _TOUCH) & (rules[:, 3] > box[1] - _TOUCH)
-        for rule in rules[near].tolist():
-            box = _join(box, (rule[0], rule[1], rule[2], rule[3]))
-        grown.append(box)
-    result: list[Rect] = []
-    for box in sorted(grown):
-        joined = box
-        for other in [o for o in result if _meet(o, joined)]:
-            result.remove(other)
-            joined = _join(other, joined)
-        result.append(joined)
-    return result
+    def _is_large(self, box: Rect) -> bool:
+        width, height = box[2] - box[0], box[3] - box[1]
+        return width * height > _LEAST_AREA * self.area and min(width, height) > 18
 
-
-def _meet(a: Rect, b: Rect) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def _components(filled: Mask) -> NDArray[np.int64]:
-    """Numbers the connected parts of a mask from 1."""
-    labels = np.zeros(filled.shape, np.int64)
-    width = filled.shape[1]
-    left = set(np.flatnonzero(filled).tolist())
-    flat = labels.reshape(-1)
-    label = 0
-    while left:
-        label += 1
-        edge = [left.pop()]
-        while edge:
-            at = edge.pop()
-            flat[at] = label
-            for near in (at - 1, at + 1, at - width, at + width):
-                if near in left:
-                    left.remove(near)
-                    edge.append(near)
-    return labels
-
-
-def _tighten(grid: Rect, boxes: NDArray[np.float64], size: tuple[float, float]) -> Rect:
-    """The exact extent of the boxes whose middle lies in a box of whole cells."""
-    mine = boxes[_inside(boxes, grid)]
-    if not len(mine):
-        return (0.0, 0.0, 0.0, 0.0)
-    x0, y0 = mine[:, :2].min(axis=0).tolist()
-    x1, y1 = mine[:, 2:].max(axis=0).tolist()
-    return max(x0, 0.0), max(y0, 0.0), min(x1, size[0]), min(y1, size[1])
-
-
-def _inside(boxes: NDArray[np.float64], box: Rect) -> Mask:
-    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-    return (x >= box[0]) & (x <= box[2]) & (y >= box[1]) & (y <= box[3])
-
-
-def _kind(
-    box: Rect, parts: _Parts, placed: list[tuple[Piece, int, Rect]], size: tuple[float, float]
-) -> Literal["figure", "image"] | None:
-    """What a cluster is; ``None`` for decoration, shaded text and tables."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    area = width * height / (size[0] * size[1])
-    if area < _LEAST_AREA or min(width, height) < 18:
-        return None
-    if sum(_sticks_out(box, at) for _, _, at in placed) > 2:
-        return None
-    shapes = int(_inside(parts.shapes, box).sum())
-    boxes = parts.boxes[_inside(parts.boxes, box)]
-    pictures = parts.pictures[_inside(parts.pictures, box)]
-    text = [p for p, turns, at in placed if turns == 0 and _holds(box, at)]
-    wordy = sum(len(p.words) for p in text if len(p.words) > 6)
-    words = sum(len(p.words) for p in text)
-    covered = float(((pictures[:, 2] - pictures[:, 0]) * (pictures[:, 3] - pictures[:, 1])).sum())
-    if len(pictures) and covered > 0.3 * width * height:
+    def _picture(self, box: Rect) -> Kind | None:
+        """``image`` where an embedded picture fills the cluster, or ``figure`` if it is drawn on."""
+        width, height = box[2] - box[0], box[3] - box[1]
+        pictures = self.parts.pictures[inside(self.parts.pictures, box)]
+        sides = pictures[:, 2:] - pictures[:, :2]
+        if not len(pictures) or float(sides.prod(axis=1).sum()) <= 0.3 * width * height:
+            return None
         # Shapes beside few words on a picture are its frame or its annotation.
-        return "figure" if shapes > 3 or words > 12 else "image"
-    if wordy > 0.5 * words and wordy > 20 and shapes < 5 * words:
-        return None
-    if area < 2 * _LEAST_AREA or min(width, height) < 36:
-        return None
-    if _is_tabular(text):
-        return None
-    written = sum((p.x1 - p.x0) * p.size for p in text)
-    if written > 0.2 * width * height and shapes < 3 * len(text):
-        return None
-    if shapes >= 4 and 2 * shapes > len(boxes):
-        return "figure" if shapes >= 8 or words else None
-    return "figure" if _are_bars(boxes) else None
+        drawn = int(inside(self.parts.shapes, box).sum()) > 3
+        return "figure" if drawn or sum(len(p.words) for p in self._text(box)) > 12 else "image"
+
+    def _text(self, box: Rect) -> list[Piece]:
+        return [p for p, turns, at in self.placed if turns == 0 and holds(box, at)]
+
+    def _is_wordy(self, box: Rect) -> bool:
+        """Running text with a frame or a shade."""
+        text = self._text(box)
+        wordy = sum(len(p.words) for p in text if len(p.words) > 6)
+        words = sum(len(p.words) for p in text)
+        shapes = int(inside(self.parts.shapes, box).sum())
+        return wordy > 0.5 * words and wordy > 20 and shapes < 5 * words
+
+    def _kind(self, box: Rect) -> Kind | None:
+        """What a cluster is; ``None`` for decoration, shaded text and tables."""
+        width, height = box[2] - box[0], box[3] - box[1]
+        if not self._is_large(box):
+            return None
+        if sum(_sticks_out(box, at) for _, _, at in self.placed) > 2:
+            return None
+        picture = self._picture(box)
+        if picture is not None:
+            return picture
+        if width * height < 2 * _LEAST_AREA * self.area or min(width, height) < 36:
+            return None
+        text = self._text(box)
+        if self._is_wordy(box) or self._is_cover(text) or _is_tabular(text):
+            return None
+        shapes = int(inside(self.parts.shapes, box).sum())
+        boxes = self.parts.boxes[inside(self.parts.boxes, box)]
+        written = sum((p.x1 - p.x0) * p.size for p in text)
+        if written > 0.2 * width * height and shapes < 3 * len(text):
+            return None
+        if shapes >= 4 and 2 * shapes > len(boxes):
+            return "figure" if shapes >= 8 or text else None
+        return "figure" if _are_bars(boxes) else None
+
+    def _is_cover(self, text: list[Piece]) -> bool:
+        """The title of the page stands in it: what is drawn there is decoration."""
+        return self.title is not None and any(piece.size >= self.title for piece in text)
 
 
 def _sticks_out(box: Rect, at: Rect) -> bool:
@@ -271,7 +259,7 @@ def _is_tabular(text: list[Piece]) -> bool:
     return labelled >= 2 and len(data) >= 0.4 * len(upright)
 
 
-def _are_bars(boxes: NDArray[np.float64]) -> bool:
+def _are_bars(boxes: Floats) -> bool:
     """Rectangles of one thickness and several lengths that rise from one line."""
     if len(boxes) < 3:
         return False
@@ -286,45 +274,3 @@ def _are_bars(boxes: NDArray[np.float64]) -> bool:
                 if len(mine) >= 3:
                     return True
     return False
-
-
-def _holds(box: Rect, inner: Rect) -> bool:
-    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
-    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
-
-
-def _take_text(
-    regions: list[Region], placed: list[tuple[Piece, int, Rect]], body: float
-) -> set[int]:
-    """Hand the text inside a region and its labels around it to the region."""
-    taken: set[int] = set()
-    for region in regions:
-        for piece, _, at in placed:
-            if id(piece) not in taken and _holds(region.box, at):
-                region.pieces.append(piece)
-                taken.add(id(piece))
-    for region in regions:
-        if region.kind == "image":
-            continue
-        for _ in range(2):
-            for piece, _turns, at in placed:
-                if id(piece) not in taken and _labels(region.box, piece, at, body):
-                    region.pieces.append(piece)
-                    taken.add(id(piece))
-                    region.box = _join(region.box, at)
-    return taken
-
-
-def _labels(box: Rect, piece: Piece, at: Rect, body: float) -> bool:
-    """A short small text right beside the figure: a tick, an axis title, a legend."""
-    small = piece.size <= 0.92 * body or is_number(piece.text)
-    if not small or len(piece.words) > 8 or at[2] - at[0] > box[2] - box[0]:
-        return False
-    reach = 1.3 * piece.size
-    across = max(at[0] - box[2], box[0] - at[2], 0.0)
-    down = max(at[1] - box[3], box[1] - at[3], 0.0)
-    return across < reach and down < reach and (across == 0 or down == 0)
-
-
-def _join(a: Rect, b: Rect) -> Rect:
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pypdfium2 as pdfium
 
+from cogagent.documents.pdf.captions import Captions
 from cogagent.documents.pdf.chars import Chars, read_chars
 from cogagent.documents.pdf.edges import Edges, sample_pages
 from cogagent.documents.pdf.figures import Region, find_regions
-from cogagent.documents.pdf.flow import Captions, Item, Paragraph, join_columns
+from cogagent.documents.pdf.flow import Item, Paragraph, join_columns
 from cogagent.documents.pdf.layout import (
     find_blocks,
     heading_level,
@@ -247,7 +248,12 @@ class _PageLayout:
             body,
             self.reader.seen_pictures,
             self._shown,
-            lambda: [table.box for table in find_tables(upright, self.drawing).found],
+            lambda without: [
+                table.box
+                for table in find_tables(
+                    [p for p in upright if id(p) not in without], self.drawing
+                ).found
+            ],
         )
         tables = {t: find_tables(pieces[t], self._turned_drawing(t)) for t in turns}
         main = max(turns, key=lambda t: sum(len(p.words) for p in pieces[t]))
@@ -301,7 +307,8 @@ class _PageLayout:
                 Paragraph(lines, heading_level(lines, body), item)
                 for lines in split_paragraphs(item.block)
             ]
-        captions = Captions([p for p in paragraphs if isinstance(p, Paragraph)])
+        texts = [p for p in paragraphs if isinstance(p, Paragraph)]
+        captions = Captions(texts, self.reader.hyphenated)
         result = []
         for entry in join_columns(paragraphs):
             if isinstance(entry, Paragraph):
@@ -326,7 +333,7 @@ class _PageLayout:
         return Element(
             kind="table", text=spelled.text, page=self.number, box=_around(words), words=words,
             cells=tuple(tuple(row) for row in table.cells()), header_rows=table.header_rows,
-            caption=captions.near(table.box, prefer="above") or table.title,
+            caption=captions.near(table.box, "table") or table.title,
         )  # fmt: skip
 
     def _region(self, region: Region, captions: Captions) -> Element:
@@ -335,7 +342,8 @@ class _PageLayout:
         return Element(
             kind=region.kind, text=spelled.text, page=self.number,
             box=make_box(x0, y0, x1, y1),
-            words=self._words(spelled), caption=captions.near(region.box, prefer="below"),
+            words=self._words(spelled),
+            caption=captions.at(region.anchor) or captions.near(region.box, "figure"),
         )  # fmt: skip
 
     def _words(self, spelled: Spelled) -> Words:
