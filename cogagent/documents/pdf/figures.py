@@ -16,8 +16,9 @@ from cogagent.documents.pdf.clusters import (
     inside,
     join,
 )
-from cogagent.documents.pdf.labels import has_swatch, prose_lines, take_text
-from cogagent.documents.pdf.rows import visual_rows
+from cogagent.documents.pdf.labels import free_room, has_swatch, prose_lines, take_text
+from cogagent.documents.pdf.plots import find_plots
+from cogagent.documents.pdf.rows import is_number, visual_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,16 +84,23 @@ def find_regions(
     if parts is None:
         return [], pieces
     placed = [(piece, t, shown(piece, t)) for t, group in pieces.items() for piece in group]
-    clusters = find_clusters(parts, size)
+    plots = find_plots(parts, placed)
+    clusters = [c for c in find_clusters(parts, size) if not any(holds(p, c) for p in plots)]
+    clusters += plots
     legend = {id(p) for p in pieces[0] if has_swatch(p, parts)}
     prose = [p for p in prose_lines(pieces[0]) if id(p) not in legend]
     anchors = find_anchors(pieces[0], prose, size[0])
-    finder = _Finder(parts, placed, size, body)
+    finder = _Finder(parts, placed, plots, size, body)
+    blocks = [(p.x0, p.y0, p.x1, p.y1) for p in prose]
     regions: list[Region] = []
     for claim in find_claims(anchors, prose, clusters, size):
         regions += finder.claimed(claim)
     for box in clusters:
-        if not any(holds(region.box, box) for region in regions):
+        if any(holds(region.box, box) for region in regions):
+            continue
+        if box in plots:
+            regions.append(Region(box, "figure", room=free_room(box, blocks, size)))
+        else:
             regions += finder.unclaimed(box)
     fixed = {id(p) for p in prose}
     if any(region.kind == "figure" for region in regions):
@@ -140,10 +148,16 @@ class _Finder:
     """Says of clusters on one page what they are."""
 
     def __init__(
-        self, parts: Parts, placed: list[Placed], size: tuple[float, float], body: float
+        self,
+        parts: Parts,
+        placed: list[Placed],
+        plots: list[Rect],
+        size: tuple[float, float],
+        body: float,
     ) -> None:
         self.parts = parts
         self.placed = placed
+        self.plots = plots
         self.size = size
         self.area = size[0] * size[1]
         largest = max((piece.size for piece, _, _ in placed), default=0.0)
@@ -152,8 +166,7 @@ class _Finder:
     def claimed(self, claim: Claim) -> list[Region]:
         """The region that a caption stands at, or several pictures under one caption."""
         word = claim.anchor.word
-        kinds = [self._picture(box) for box in claim.clusters]
-        if all(kind == "image" for kind in kinds):
+        if all(b not in self.plots and self._picture(b) == "image" for b in claim.clusters):
             return [Region(box, "image", word) for box in claim.clusters if self._is_large(box)]
         box = claim.clusters[0]
         for other in claim.clusters[1:]:
@@ -235,6 +248,8 @@ class _Finder:
         written = sum((p.x1 - p.x0) * p.size for p in text)
         if written > 0.2 * width * height and shapes < 3 * len(text):
             return None
+        if shapes > 2 and any(is_number(piece.text) for piece in text):
+            return "figure"
         if shapes >= 4 and 2 * shapes > len(boxes):
             return "figure" if shapes >= 8 or text else None
         return "figure" if _are_bars(boxes) else None

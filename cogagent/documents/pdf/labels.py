@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cogagent.documents.pdf.clusters import holds, join
+from cogagent.documents.pdf.layout import heading_level
 from cogagent.documents.pdf.rows import is_number
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ def _ends(last: Piece, piece: Piece) -> bool:
         0.5 * piece.size < piece.base - last.base < 1.6 * piece.size
         and abs(piece.size - last.size) < 0.06 * piece.size
         and abs(piece.x0 - last.x0) < 2 * piece.size
+    )
+
+
+def free_room(box: Rect, blocks: list[Rect], size: tuple[float, float]) -> Rect:
+    """How far around ``box`` no prose stands."""
+    over = [b for b in blocks if min(b[2], box[2]) - max(b[0], box[0]) > 0]
+    beside = [b for b in blocks if min(b[3], box[3]) - max(b[1], box[1]) > 0]
+    return (
+        max((b[2] for b in beside if b[2] <= box[0] + 3), default=0.0),
+        max((b[3] for b in over if b[3] <= box[1] + 3), default=0.0),
+        min((b[0] for b in beside if b[0] >= box[2] - 3), default=size[0]),
+        min((b[1] for b in over if b[1] >= box[3] - 3), default=size[1]),
     )
 
 
@@ -103,11 +116,18 @@ def _is_label(region: Region, piece: Piece, turns: int, at: Rect, body: float) -
         return False
     if region.room is not None and holds(region.room, at):
         # Nothing but the figure stands up to its caption and to the next prose.
-        near_caption = region.room[1] <= at[1] <= box[1] or box[3] <= at[3] <= region.room[3]
-        toward = down > 0 and near_caption and down < 4 * piece.size
-        return piece.size < 1.3 * body and (toward or max(across, down) < 2.5 * piece.size)
+        if not turns and _is_heading(piece, box, body):
+            return False
+        return piece.size < 1.3 * body and max(across, down) < 2.5 * piece.size
     if turns:
         return piece.size < 1.1 * body and across < 3 * piece.size and down == 0
+    # Without caption or axes, the size alone tells labels from text.
     small = piece.size <= 0.92 * body or (piece.size < 1.1 * body and is_number(piece.text))
     centred = abs(at[0] + at[2] - box[0] - box[2]) < 0.15 * (box[2] - box[0])
     return small and max(across, down) < (2.5 if centred and down else 1.3) * piece.size
+
+
+def _is_heading(piece: Piece, box: Rect, body: float) -> bool:
+    """It may head the text, and is not set over the middle of the figure as its title is."""
+    centred = abs(piece.x0 + piece.x1 - box[0] - box[2]) < 0.2 * (box[2] - box[0])
+    return heading_level([piece], body) is not None and not centred
