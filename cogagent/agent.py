@@ -94,6 +94,7 @@ class CogAgent:
             max(4, self.settings.threads()), thread_name_prefix="cogagent"
         )
         self._loop = LoopThread()
+        self._closed = False
         self.documents = Documents(self)
         self.collections = Collections(self)
 
@@ -290,6 +291,7 @@ class CogAgent:
 
     def close(self) -> None:
         """Release files, threads and processes; the agent cannot be used afterwards."""
+        self._closed = True
         self._loop.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._engine.close()
@@ -328,7 +330,7 @@ class CogAgent:
         wanted: list[Source | Failure] = []
         for item in items:
             source = as_source(item)
-            wanted += [source] if source.data is not None else walk(source)
+            wanted += walk(source)
         return self._engine.ingestor().run(wanted, collection, on_progress, cancelled)
 
     async def _start(
@@ -353,6 +355,8 @@ class CogAgent:
 
     async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()
+        if self._closed:
+            raise InputError("the agent is closed.", remedy="Make a new one.")
         return await loop.run_in_executor(self._threads, partial(call, *args))
 
 

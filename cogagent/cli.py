@@ -305,6 +305,9 @@ def main() -> None:
     except CogAgentError as error:
         _say(f"cogagent: {error}")
         sys.exit(2 if isinstance(error, InputError | ConfigError) else 1)
+    except UnicodeEncodeError as error:
+        _say(f"cogagent: an argument is not valid text: {error.object!a}")
+        sys.exit(2)
     except KeyboardInterrupt:
         _say("cogagent: interrupted; what was stored stays.")
         sys.exit(130)

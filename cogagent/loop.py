@@ -7,6 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 
+from cogagent.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -14,13 +16,19 @@ class LoopThread:
     """An event loop on a thread of its own, started when first used."""
 
     def __init__(self) -> None:
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to its end; an interrupt cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._running())
+        try:
+            loop = self._running()
+        except InputError:
+            work.close()
+            raise
+        future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return future.result()
         finally:
@@ -47,6 +55,7 @@ class LoopThread:
     def close(self) -> None:
         """Stop the loop and its thread."""
         with self._lock:
+            self._closed = True
             if self._loop is not None and self._thread is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join()
@@ -55,6 +64,8 @@ class LoopThread:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
+            if self._closed:
+                raise InputError("the agent is closed.", remedy="Make a new one.")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(

@@ -332,3 +332,21 @@ def test_a_picture_with_a_question_is_searched_by(filled: CogAgent) -> None:
     answer = filled.ask("Which picture looks like this?", images=[buffer.getvalue()])
     assert "image: your picture" in answer.searched
     assert any(piece.modality == "image" for piece in answer.evidence)
+
+
+def test_names_that_are_no_text_are_failures(tmp_path: Path) -> None:
+    odd = b"caf\xe9.txt".decode("utf-8", "surrogateescape")
+    with CogAgent(home=tmp_path / "kb") as agent:
+        report = agent.ingest([Source(uri=odd, data=b"x"), str(tmp_path / odd), "\ud800"])
+    assert [failure.code for failure in report.failed] == ["unreadable"] * 3
+    assert report.model_dump_json()
+
+
+def test_a_closed_agent_says_so(tmp_path: Path) -> None:
+    agent = CogAgent(home=tmp_path / "kb")
+    agent.close()
+    agent.close()
+    with pytest.raises(InputError, match="closed"):
+        agent.ask("Anyone there?")
+    with pytest.raises(InputError, match="closed"):
+        asyncio.run(agent.asearch("anyone"))

@@ -27,7 +27,7 @@ def walk(source: Source) -> Iterator[Source | Failure]:
     if source.data is None and Path(source.uri).is_dir():
         yield from _folder(source, source.uri, set())
     else:
-        yield source  # a missing file is found out, and reported, by who reads it
+        yield _named(source)  # a missing file is found out, and reported, by who reads it
 
 
 def _folder(source: Source, top: str, entered: set[tuple[int, int]]) -> Iterator[Source | Failure]:
@@ -61,17 +61,24 @@ def _file(source: Source, entry: os.DirEntry[str]) -> Iterator[Source | Failure]
     # Sockets, pipes and devices are no documents; a link to nothing should have been one.
     if not path.is_file() and path.exists():
         return
+    yield _named(Source(uri=entry.path, metadata=source.metadata))
+
+
+def _named(source: Source) -> Source | Failure:
+    """The source, if its name is text that can be stored."""
     try:
-        entry.path.encode()
+        source.uri.encode()
     except UnicodeEncodeError as error:
-        yield _failure(entry.path, error)
-    else:
-        yield Source(uri=entry.path, metadata=source.metadata)
+        return _failure(source.uri, error)
+    return source
 
 
 def _failure(path: str, error: OSError | UnicodeEncodeError) -> Failure:
     # A name that is no valid text cannot be stored or printed; show it escaped.
-    shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        shown = ascii(path)[1:-1]
     if isinstance(error, UnicodeEncodeError):
         reason, remedy = "its name is not valid UTF-8", "Rename it."
     else:
