@@ -14,6 +14,7 @@ and of a document::
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from cogagent.planners.base import Planner
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class CogAgent:
@@ -186,6 +188,12 @@ class CogAgent:
         """The asynchronous twin of :meth:`search`."""
         if k < 1:
             raise InputError(f"k must be at least 1, not {k}.")
+        if modality not in ("text", "image", "all"):
+            raise InputError(
+                f"there is no modality {modality!r}.", remedy="Use text, image or all."
+            )
+        if image is not None and modality == "text":
+            raise InputError("a picture finds pictures.", remedy="Use modality image or all.")
         if not query.strip() and image is None:
             raise InputError("there is nothing to search for.", remedy="Give words or a picture.")
         images = [image] if image is not None else []
@@ -271,6 +279,9 @@ class CogAgent:
                 yield event
         except CogAgentError as error:
             yield ErrorEvent(code=error.code, message=str(error))
+        except Exception as error:
+            log.exception("a run failed")
+            yield ErrorEvent(code="error", message=f"{type(error).__name__}: {error}")
 
     # --- look --------------------------------------------------------------
 
@@ -364,7 +375,6 @@ class Documents:
     """The documents of a home: ``agent.documents``."""
 
     def __init__(self, agent: CogAgent) -> None:
-        self._engine = agent._engine
         self._store = agent._engine.store
 
     def list(self, collection: str = "default") -> Sequence[Document]:
@@ -383,7 +393,6 @@ class Documents:
     def delete(self, *documents: str) -> None:
         """Delete documents by id, all or none."""
         self._store.delete(documents)
-        self._engine.originals.prune(self._store.contents())
 
     def disable(self, document: str) -> None:
         """Leave a document out of searches without forgetting it."""
@@ -402,7 +411,6 @@ class Collections:
     """The collections of a home: ``agent.collections``."""
 
     def __init__(self, agent: CogAgent) -> None:
-        self._engine = agent._engine
         self._store = agent._engine.store
 
     def list(self) -> Sequence[Collection]:
@@ -416,4 +424,3 @@ class Collections:
     def delete(self, name: str) -> None:
         """Delete a collection with its documents."""
         self._store.delete_collection(name)
-        self._engine.originals.prune(self._store.contents())

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cogagent.errors import CogAgentError, ConfigError, InputError
+from cogagent.errors import CogAgentError, ConfigError, InputError, error_of
 
 if TYPE_CHECKING:
     from cogagent.agent import CogAgent
-    from cogagent.types import Answer, Progress
+    from cogagent.types import Answer, Citation, Progress
 
 app = typer.Typer(
     name="cogagent",
@@ -121,12 +121,12 @@ def ask(
         answer = (
             _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
         )
+        if _wants_json(as_json):
+            _print_json(answer)
+        else:
+            _print_answer(answer)
         if show is not None and answer.citations:
-            agent.draw(answer.citations[0]).save(show)
-    if _wants_json(as_json):
-        _print_json(answer)
-    else:
-        _print_answer(answer)
+            _draw(agent, answer.citations[0], show)
     code = {"budget_exhausted": 3, "failed": 1}.get(answer.outcome, 0)
     if code:
         raise typer.Exit(code)
@@ -330,10 +330,18 @@ def _streamed(agent: CogAgent, question: str, keywords: dict[str, Any]) -> Answe
         elif isinstance(event, StepEvent):
             _say(f"  {event.step.digest} in {event.step.seconds:.2f} s")
         elif isinstance(event, ErrorEvent):
-            raise CogAgentError(event.message)
+            raise error_of(event.code, event.message)
         elif isinstance(event, DoneEvent):
             return event.answer
     raise CogAgentError("the stream ended without an answer.")
+
+
+def _draw(agent: CogAgent, citation: Citation, path: Path) -> None:
+    """Draw a citation on its page; a page that cannot be shown costs no answer."""
+    try:
+        agent.draw(citation).save(path, format="PNG")
+    except (CogAgentError, OSError) as error:
+        _say(f"cogagent: the citation is not drawn: {error}")
 
 
 def _print_answer(answer: Answer) -> None:

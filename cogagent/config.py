@@ -133,6 +133,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
         ConfigError: If a value is malformed or a name unknown.
     """
     files = settings_files(home)
+    _refuse_unknown_variables()
 
     class FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=files)
@@ -144,7 +145,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
             f"the settings do not hold: {_explain(error)}.",
             remedy="See `cogagent config show` for the names and defaults.",
         ) from error
-    except (tomllib.TOMLDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         names = ", ".join(map(str, files))
         raise ConfigError(
             f"the settings file does not read ({names}): {error}.", remedy="Mend or remove it."
@@ -174,6 +175,26 @@ def describe(settings: Settings, home: Path | None) -> list[dict[str, str]]:
             origin = "file" if name in from_files else "default"
         rows.append({"name": name, "value": str(value), "source": origin, "variable": variable})
     return rows
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt ``COGAGENT_OFLINE=1`` must not be ignored."""
+    groups = {
+        f"COGAGENT_{name}".upper(): field.annotation
+        for name, field in Settings.model_fields.items()
+    }
+    known = {"COGAGENT_HOME", "COGAGENT_BENCH_DATA", *groups}
+    for name, kind in groups.items():
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            known |= {f"{name}__{field}".upper() for field in kind.model_fields}
+    unknown = sorted(
+        name for name in os.environ if name.startswith("COGAGENT_") and name.upper() not in known
+    )
+    if unknown:
+        raise ConfigError(
+            f"the environment has unknown settings: {', '.join(unknown)}.",
+            remedy="See `cogagent config show` for the names.",
+        )
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

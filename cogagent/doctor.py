@@ -73,7 +73,7 @@ class _Checks:
                 yield Finding(check=name, ok=False, detail=str(error), remedy=error.remedy)
             except CogAgentError as error:
                 yield Finding(check=name, ok=False, detail=error.message, remedy=error.remedy)
-            except (ImportError, OSError, RuntimeError) as error:
+            except (ImportError, OSError, RuntimeError, sqlite3.Error) as error:
                 yield Finding(
                     check=name,
                     ok=False,

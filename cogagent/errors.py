@@ -21,6 +21,7 @@
     ├── StorageError                the home cannot be read or written
     │   ├── DiskFullError           no space left, nothing was changed
     │   └── HomeVersionError        the home was written by another version
+    ├── BudgetError                 the time or the steps allowed are used up
     └── OfflineError                ``offline`` is on and this needs the network
 
 A message says what happened and to what; ``remedy`` says what to do about it.
@@ -118,6 +119,16 @@ class DocumentError(CogAgentError):
         return kind(data["message"], uri=data["uri"], stage=data["stage"], remedy=data["remedy"])
 
 
+def error_of(code: str, message: str) -> CogAgentError:
+    """An error by the code that an ``error`` event carries; the base class if unknown."""
+    kinds: list[type[CogAgentError]] = [CogAgentError]
+    for kind in kinds:
+        if kind.code == code:
+            return kind(message)
+        kinds += kind.__subclasses__()
+    return CogAgentError(message)
+
+
 class SourceUnreadableError(DocumentError):
     """The source is missing, vanished while it was read, or may not be read."""
 
@@ -194,3 +205,9 @@ class OfflineError(CogAgentError):
     """``offline`` is on, and what was asked for needs the network."""
 
     code = "offline"
+
+
+class BudgetError(CogAgentError):
+    """What the caller allowed is used up; inside a run it ends a search, not the run."""
+
+    code = "budget"

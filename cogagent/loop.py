@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from cogagent.errors import InputError
@@ -17,6 +18,7 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -31,6 +33,8 @@ class LoopThread:
         future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             return future.result()
+        except CancelledError as error:
+            raise InputError("the agent was closed meanwhile.") from error
         finally:
             future.cancel()
 
@@ -50,17 +54,31 @@ class LoopThread:
             while (item := self.run(following())) is not ended:
                 yield item
         finally:
-            self.run(closing())
+            if threading.current_thread() is self._thread and self._loop is not None:
+                # The collector may drop a half-read stream here; waiting would be for ever.
+                self._closing = self._loop.create_task(closing())
+            elif not self._closed:
+                self.run(closing())
 
     def close(self) -> None:
-        """Stop the loop and its thread."""
+        """Cancel what runs, then stop the loop and its thread."""
         with self._lock:
             self._closed = True
-            if self._loop is not None and self._thread is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._thread.join()
-                self._loop.close()
+            loop, thread = self._loop, self._thread
             self._loop = self._thread = None
+        if loop is None or thread is None:
+            return
+
+        async def ending() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(ending(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -7,14 +7,16 @@ Boxes are page fractions (see :mod:`cogagent.geometry`), pages count from 1.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from cogagent.errors import InputError
 from cogagent.geometry import FULL_PAGE, Box, Boxes, merge_lines, union
@@ -25,6 +27,18 @@ Modality = Literal["text", "table", "image"]
 Outcome = Literal["answered", "partial", "abstained", "budget_exhausted", "failed"]
 Tool = Literal["text", "image"]
 MetaValue = str | int | float | bool | None
+
+
+def storable(value: object) -> TypeGuard[MetaValue]:
+    """Whether a value may stand in metadata and filters: JSON's scalars."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
+
+
+def clean(text: str) -> str:
+    """Text that can be stored as UTF-8: lone surrogates become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _checked(box: Box) -> Box:
@@ -56,6 +70,21 @@ class Source(Record):
     """For example ``application/pdf``; guessed from bytes and name when ``None``."""
     title: str | None = None
     metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
+
+    @field_validator("title")
+    @classmethod
+    def _clean_title(cls, title: str | None) -> str | None:
+        return None if title is None else clean(title)
+
+    @field_validator("metadata")
+    @classmethod
+    def _clean_metadata(cls, metadata: Mapping[str, MetaValue]) -> Mapping[str, MetaValue]:
+        if not all(map(storable, metadata.values())):
+            raise ValueError("metadata holds text, finite numbers, truth values or nothing")
+        return {
+            clean(key): clean(value) if isinstance(value, str) else value
+            for key, value in metadata.items()
+        }
 
 
 # --- what a loader finds ---------------------------------------------------
@@ -495,7 +524,8 @@ def as_source(item: Source | str | Path) -> Source:
     if isinstance(item, Source):
         return item
     if isinstance(item, str | Path):
-        return Source(uri=str(Path(item).expanduser().absolute()))
+        # Not resolved: a link stays itself. But ".." names no second document.
+        return Source(uri=os.path.abspath(Path(item).expanduser()))  # noqa: PTH100
     raise InputError(f"cannot ingest a {type(item).__name__}.", remedy="Pass a path or a Source.")
 
 

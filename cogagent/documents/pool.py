@@ -28,7 +28,7 @@ from cogagent.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
     from cogagent.config import Settings
@@ -98,7 +98,7 @@ class ParserPool:
             self._supervisor.join()
         atexit.unregister(self.close)
 
-    def parse(self, source: Source) -> Iterator[Element]:
+    def parse(self, source: Source) -> Generator[Element, None, None]:
         """The elements of ``source``, as they are found.
 
         Text and Markdown are read in this process. Any other kind occupies one

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import stat
 from typing import TYPE_CHECKING
 
 from cogagent.documents.base import label
@@ -24,7 +24,7 @@ def walk(source: Source) -> Iterator[Source | Failure]:
         source: Without ``data``, ``uri`` is a path. Files in a folder take over
             its metadata, not its title.
     """
-    if source.data is None and Path(source.uri).is_dir():
+    if source.data is None and _is_folder(source.uri):
         yield from _folder(source, source.uri, set())
     else:
         yield _named(source)  # a missing file is found out, and reported, by who reads it
@@ -49,7 +49,7 @@ def _folder(source: Source, top: str, entered: set[tuple[int, int]]) -> Iterator
             continue
         folders = []
         for entry in found:
-            if Path(entry.path).is_dir():  # unlike the entry's own, false for a circular link
+            if _is_folder(entry.path):
                 folders.append(entry.path)
             else:
                 yield from _file(source, entry)
@@ -57,11 +57,23 @@ def _folder(source: Source, top: str, entered: set[tuple[int, int]]) -> Iterator
 
 
 def _file(source: Source, entry: os.DirEntry[str]) -> Iterator[Source | Failure]:
-    path = Path(entry.path)
     # Sockets, pipes and devices are no documents; a link to nothing should have been one.
-    if not path.is_file() and path.exists():
+    try:
+        if not stat.S_ISREG(os.stat(entry.path).st_mode):  # noqa: PTH116 - as above
+            return
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        yield _failure(entry.path, error)
         return
     yield _named(Source(uri=entry.path, metadata=source.metadata))
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - as above
+    except (OSError, ValueError):
+        return False  # whoever reads it finds out why
 
 
 def _named(source: Source) -> Source | Failure:

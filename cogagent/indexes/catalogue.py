@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from cogagent.errors import DiskFullError, HomeVersionError, StorageError
 
@@ -29,20 +31,26 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: weakref.WeakSet[_Handle] = weakref.WeakSet()
+        self._closed = False
         self._guard = threading.Lock()
         self._writing = threading.RLock()
-        with _translated(path):
+        with translated(path):
             self._prepare()
 
     def reader(self) -> sqlite3.Connection:
         """This thread's connection; use it for reading only."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            with _translated(self.path):
-                connection = self._connect()
-            self._local.connection = connection
-        return connection
+        handle: _Handle | None = getattr(self._local, "handle", None)
+        if handle is None:
+            with self._guard:
+                if self._closed:
+                    raise StorageError(f"the catalogue {self.path} is closed.")
+            with translated(self.path):
+                handle = _Handle(self._connect())
+            self._local.handle = handle
+            with self._guard:
+                self._all.add(handle)
+        return handle.connection
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -52,7 +60,7 @@ class Catalogue:
             DiskFullError: If there is no space; nothing was changed.
             StorageError: If the write fails otherwise.
         """
-        with self._writing, _translated(self.path):
+        with self._writing, translated(self.path):
             connection = self.reader()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -66,21 +74,26 @@ class Catalogue:
     def close(self) -> None:
         """Close every connection; the catalogue cannot be used afterwards."""
         with self._guard:
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+            self._closed = True
+            handles = list(self._all)
+        for handle in handles:
+            handle.connection.close()
         self._local = threading.local()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    def _connect(self) -> _Connection:
+        connection: _Connection = sqlite3.connect(
+            self.path,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
         )
+        connection.path = self.path
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is gone
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA mmap_size = 1073741824")
-        with self._guard:
-            self._all.append(connection)
         return connection
 
     def _prepare(self) -> None:
@@ -116,8 +129,33 @@ def _statements(script: str) -> Iterator[str]:
             pending = ""
 
 
+class _Connection(sqlite3.Connection):
+    """A connection whose statements raise this package's errors."""
+
+    path: Path
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        with translated(self.path):
+            return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        with translated(self.path):
+            return super().executemany(*arguments)
+
+
+class _Handle:
+    """Closes a thread's connection when the thread ends and lets go of it."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Errors of SQLite as those of this package."""
     try:
         yield
     except sqlite3.Error as error:

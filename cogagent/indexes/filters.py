@@ -11,7 +11,7 @@ import numpy as np
 
 from cogagent.errors import InputError, UnknownFieldError
 from cogagent.indexes.vectors import Ids
-from cogagent.types import MetaValue
+from cogagent.types import MetaValue, storable
 
 Filters = Mapping[str, MetaValue | Sequence[MetaValue]]
 """Field names to a value, or to a list of values of which any will do."""
@@ -50,9 +50,9 @@ def select(
         expression, key = _expression(connection, collection, name)
         values: list[MetaValue] = []
         for value in wanted if isinstance(wanted, list | tuple) else [wanted]:
-            if value is not None and not isinstance(value, str | int | float):
+            if not storable(value):
                 raise InputError(
-                    f"the filter {name!r} compares with text, numbers or truth values."
+                    f"the filter {name!r} compares with text, finite numbers or truth values."
                 )
             values.append(value)
         given = [value for value in values if value is not None]

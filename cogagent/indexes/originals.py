@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import time
+import uuid
 from collections.abc import Collection
 from pathlib import Path
 
 from cogagent.errors import DiskFullError, NotFoundError, StorageError
 
-_YOUNG_SECONDS = 3600.0
 
 
 class Originals:
@@ -28,10 +26,9 @@ class Originals:
             StorageError: If the folder cannot be written.
         """
         path = self._path(content)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
         try:
             if path.exists():
-                path.touch()  # young again: a prune spares it
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(data)
@@ -60,14 +57,14 @@ class Originals:
                 remedy="Ingest it again with parse.keep_originals on.",
             ) from error
 
-    def prune(self, used: Collection[str]) -> None:
-        """Remove the copies that no document refers to.
+    def has(self, content: str) -> bool:
+        """Whether the bytes are kept."""
+        return self._path(content).exists()
 
-        A copy is written shortly before its document, so young ones are spared:
-        another process may be about to refer to them.
-        """
+    def prune(self, used: Collection[str]) -> None:
+        """Remove the copies that are not among ``used``."""
         for path in self._folder.glob("??/*"):
-            if path.name not in used and time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
+            if path.name not in used:
                 path.unlink(missing_ok=True)
 
     def _path(self, content: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from cogagent.indexes import rows
 from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.filters import Filters, Selection, select
 from cogagent.indexes.lexical import LexicalIndex
+from cogagent.indexes.originals import Originals
 from cogagent.indexes.spaces import Spaces, generation, pack, unpack
 from cogagent.indexes.vectors import Ids, Vectors
 from cogagent.types import (
@@ -45,6 +47,7 @@ class Entry:
     Attributes:
         text_vectors: Shape ``(len(chunks), dim)``.
         image_vectors: By position in ``chunks``.
+        data: The bytes, to keep a copy of; ``None`` to keep none.
     """
 
     uri: str
@@ -58,6 +61,7 @@ class Entry:
     chunks: Sequence[Chunk]
     text_vectors: Vectors
     image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
+    data: bytes | None = None
 
 
 class Known(NamedTuple):
@@ -87,9 +91,9 @@ class Store:
     def __init__(self, home: Path, *, text: Space, image: Space, adopt: bool = False) -> None:
         try:
             home.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise StorageError(
-                f"cannot make the home {home}: {error}.", remedy="Choose another with --home."
+                f"cannot make the home {str(home)!r}: {error}.", remedy="Choose another with --home."
             ) from error
         self.home = home
         self.text = text
@@ -97,6 +101,8 @@ class Store:
         self.catalogue = Catalogue(home / "catalogue.sqlite")
         self._spaces = Spaces(home / "indexes", self.catalogue)
         self._selections: dict[tuple[int, int, str], Selection | None] = {}
+        self._guard = threading.Lock()
+        self.originals = Originals(home / "originals")
         if not adopt:
             self._check_spaces()
 
@@ -141,6 +147,7 @@ class Store:
             LexicalIndex(collection).drop(connection)
             connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
         self._spaces.forget(collection)
+        self.prune_originals()
 
     def collection_id(self, name: str) -> int:
         """The catalogue's key of a collection.
@@ -194,12 +201,14 @@ class Store:
         key = self.collection_id(collection)
         with self.catalogue.transaction() as connection:
             for entry in entries:
+                if entry.data is not None:
+                    self.originals.keep(entry.content, entry.data)
                 self._insert(connection, key, entry)
                 connection.execute(
                     "DELETE FROM failures WHERE collection = ? AND uri = ?", (key, entry.uri)
                 )
             _touch(connection, key)
-            self.record_spaces(connection)
+            self._claim(connection)
 
     def delete(self, documents: Iterable[str]) -> None:
         """Delete documents by id, in one transaction.
@@ -212,6 +221,7 @@ class Store:
                 collection = self._collection_of(connection, document)
                 self._remove(connection, collection, document)
                 _touch(connection, collection)
+        self.prune_originals()
 
     def set_enabled(self, document: str, enabled: bool) -> None:
         """Include a document in searches, or leave it out without forgetting it.
@@ -291,10 +301,21 @@ class Store:
             },
         )
 
-    def contents(self) -> set[str]:
-        """The content hashes of all documents of the home."""
-        rows = self.catalogue.reader().execute("SELECT DISTINCT content FROM documents")
-        return {row[0] for row in rows}
+    def keep_original(self, content: str, data: bytes) -> None:
+        """Keep a copy that was left out when its document entered."""
+        if not self.originals.has(content):
+            with self.catalogue.transaction():
+                self.originals.keep(content, data)
+
+    def prune_originals(self) -> None:
+        """Remove the copies of documents that are gone.
+
+        Copies are written and removed under the catalogue's write lock, so none
+        is removed that another process is about to refer to.
+        """
+        with self.catalogue.transaction() as connection:
+            rows = connection.execute("SELECT DISTINCT content FROM documents")
+            self.originals.prune({row[0] for row in rows})
 
     # --- failures ----------------------------------------------------------
 
@@ -326,11 +347,15 @@ class Store:
         key = self.collection_id(collection)
         connection = self.catalogue.reader()
         wanted = (key, generation(connection, key), repr(sorted((filters or {}).items())))
-        if wanted not in self._selections:
+        with self._guard:
+            if wanted in self._selections:
+                return self._selections[wanted]
+        found = select(connection, key, filters)
+        with self._guard:
             while len(self._selections) >= _SELECTIONS:
-                self._selections.pop(next(iter(self._selections), wanted), None)
-            self._selections[wanted] = select(connection, key, filters)
-        return self._selections[wanted]
+                self._selections.pop(next(iter(self._selections)))
+            self._selections[wanted] = found
+        return found
 
     def lexical(
         self, collection: str, terms: Sequence[str], k: int, selection: Selection | None
@@ -375,12 +400,13 @@ class Store:
             if kept.get(_kind(space), space.name) != space.name
         ]
 
-    def record_spaces(self, connection: sqlite3.Connection) -> None:
-        """Write down which embedders the home belongs to."""
+    def _claim(self, connection: sqlite3.Connection) -> None:
+        """Make an empty home that of the embedders in use; another's is refused."""
         for space in (self.text, self.image):
             connection.execute(
-                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (_kind(space), space.name)
+                "INSERT OR IGNORE INTO meta VALUES (?, ?)", (_kind(space), space.name)
             )
+        self._check_spaces()
 
     def _check_spaces(self) -> None:
         stale = self.stale_spaces()

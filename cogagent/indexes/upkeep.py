@@ -72,6 +72,7 @@ def settle(store: Store) -> bool:
         connection.execute(
             "DELETE FROM vectors WHERE space NOT IN (?, ?)", (store.text.name, store.image.name)
         )
-        store.record_spaces(connection)
+        for kind, space in (("text", store.text), ("image", store.image)):
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (kind, space.name))
         connection.execute("UPDATE collections SET generation = generation + 1")
         return True

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import threading
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -132,7 +133,7 @@ class FaissIndex:
         """
         import faiss
 
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
         try:
             with self._lock:
                 data = faiss.serialize_index(self._index)

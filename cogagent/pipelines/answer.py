@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from cogagent.errors import CogAgentError, InputError
+from cogagent.errors import BudgetError, CogAgentError, InputError
 from cogagent.pipelines.compose import Composer
 from cogagent.planners.base import Planner, PlanState
 from cogagent.planners.rules import split_question
@@ -91,7 +91,7 @@ class Run:
         """The run as it happens; the last event is ``done`` with the whole answer."""
         while True:
             step = await self._planner.plan(self._state())
-            exhausted = "" if step.done else self._exhausted()
+            exhausted = self._late() if step.done else self._exhausted()
             if step.done or exhausted:
                 break
             yield PlanEvent(step=step)
@@ -133,7 +133,7 @@ class Run:
         """Run the queries of a step at once; the new evidence, and the step as it went."""
         started = time.monotonic()
         results = await asyncio.gather(
-            *(self._search(query) for query in step.queries), return_exceptions=True
+            *(self._within(self._search(query)) for query in step.queries), return_exceptions=True
         )
         fresh: list[Evidence] = []
         errors: list[str] = []
@@ -151,9 +151,9 @@ class Run:
                     elif piece.score > self._found[piece.id].score:
                         kept = self._found[piece.id]
                         self._found[piece.id] = kept.model_copy(update={"score": piece.score})
-        if errors and len(errors) == len(results):
-            # Every search failed: there is nothing to go on with.
-            raise next(result for result in results if isinstance(result, CogAgentError))
+        failed = [result for result in results if isinstance(result, CogAgentError)]
+        if failed and len(failed) == len(results) and not isinstance(failed[0], BudgetError):
+            raise failed[0]  # every search failed: there is nothing to go on with
         titles = list(dict.fromkeys(piece.title for piece in fresh))
         digest = f"{len(fresh)} new pieces from {len(titles)} documents"
         return fresh, step.model_copy(
@@ -164,6 +164,16 @@ class Run:
                 "error": "; ".join(errors) or None,
             }
         )
+
+    async def _within(self, search: Awaitable[list[Evidence]]) -> list[Evidence]:
+        """The search, given up when the time is over; what others found counts."""
+        seconds = self._budget.seconds
+        left = None if seconds is None else seconds - (time.monotonic() - self._started)
+        try:
+            async with asyncio.timeout(left):
+                return await search
+        except TimeoutError as error:
+            raise BudgetError("the time was over before the search was.") from error
 
     async def _search(self, query: Query) -> list[Evidence]:
         tool = self._tools.get(query.tool)
@@ -203,6 +213,12 @@ class Run:
         if steps is not None and len(self._steps) >= steps:
             return f"the budget of {steps} steps is spent"
         return ""
+
+    def _late(self) -> str:
+        """Whether the time was over before the searches were."""
+        seconds = self._budget.seconds
+        cut = any(step.error and "the time was over" in step.error for step in self._steps)
+        return f"the budget of {seconds:g} s is spent" if cut and seconds is not None else ""
 
     def _searched(self) -> tuple[str, ...]:
         queries: Sequence[Query] = [query for step in self._steps for query in step.queries]

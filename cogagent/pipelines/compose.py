@@ -55,7 +55,8 @@ class Composer:
         sentences: list[str] = []
         for reading in answered:
             cited = _cite(len(citations) + 1, reading, evidence)
-            known = [entry for entry in citations if entry.boxes == cited.boxes]
+            place = (cited.evidence_id, cited.quote)
+            known = [c for c in citations if (c.evidence_id, c.quote) == place]
             citation = known[0] if known else cited
             if not known:
                 citations.append(citation)

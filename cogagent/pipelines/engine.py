@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from cogagent.config import Settings
 from cogagent.documents.pool import ParserPool
 from cogagent.errors import DocumentError, InputError
 from cogagent.indexes.filters import Filters
-from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Space, Store
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 from cogagent.models.factory import image_embedder, minilm, text_embedder
@@ -47,6 +46,9 @@ class Engine:
     def __init__(self, home: Path, settings: Settings, *, adopt: bool = False) -> None:
         self.home = home
         self.settings = settings
+        if settings.offline:
+            # Libraries that know a hub read these when they are first imported.
+            os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
         self.text_embedder: TextEmbedder = text_embedder(settings)
         self.image_embedder: ImageEmbedder = image_embedder(settings)
         self.store = Store(
@@ -55,7 +57,6 @@ class Engine:
             image=Space(f"image:{self.image_embedder.name}", self.image_embedder.dim),
             adopt=adopt,
         )
-        self.originals = Originals(home / "originals")
         self._making = threading.RLock()
 
     @cached_property
@@ -75,13 +76,13 @@ class Engine:
     @cached_property
     def pages(self) -> PageView:
         """What shows pages of stored documents."""
-        return PageView(self.store, self.originals, self.parsers)
+        return PageView(self.store, self.parsers)
 
     def ingestor(self) -> Ingestor:
         """What brings sources into this home."""
         with self._making:
             return Ingestor(
-                self.store, self.originals, self.parsers, self.text_embedder, self.eyes,
+                self.store, self.parsers, self.text_embedder, self.eyes,
                 self.settings,
             )  # fmt: skip
 
@@ -146,26 +147,23 @@ class Engine:
         """A question's picture, decoded in a parser process like any other file."""
         from PIL import Image
 
-        if isinstance(picture, Image.Image):
-            return Raster(np.asarray(picture.convert("RGB")))
-        if isinstance(picture, bytes):
-            source = Source(uri="the question's picture", data=picture)
-        elif isinstance(picture, str | Path):
-            source = as_source(picture)
-        else:
-            raise InputError(
-                f"a {type(picture).__name__} is no picture.",
-                remedy="Pass a path, bytes or a PIL image.",
-            )
         try:
-            for element in self.parsers.parse(source):
-                if element.raster is not None:
-                    return element.raster
-        except DocumentError as error:
-            raise InputError(
-                f"the picture cannot be read: {error.message}", remedy=error.remedy
-            ) from error
-        raise InputError(f"there is no picture in {source.uri}.")
+            if isinstance(picture, Image.Image):
+                buffer = io.BytesIO()
+                picture.save(buffer, "TIFF")  # it can hold what PIL can
+                picture = buffer.getvalue()
+            if isinstance(picture, bytes):
+                source = Source(uri="the picture", data=picture)
+            elif isinstance(picture, str | Path):
+                source = as_source(picture)
+            else:
+                raise InputError(
+                    f"a {type(picture).__name__} is no picture.",
+                    remedy="Pass a path, bytes or a PIL image.",
+                )
+            return self.parsers.render(source, 1, 150)
+        except (DocumentError, OSError, ValueError) as error:
+            raise InputError(f"the picture cannot be read: {error}") from error
 
     def reindex(self, on_progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Embed everything anew with the embedders of the settings.

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,6 @@ from cogagent.errors import (
     DocumentError,
     StorageError,
 )
-from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Entry, Store
 from cogagent.models.base import TextEmbedder, Vectors
 from cogagent.pipelines.seeing import see
@@ -41,32 +41,39 @@ _BATCH_CHUNKS = 512
 log = logging.getLogger(__name__)
 
 
+_BATCH_BYTES = 64 << 20
+
+
 @dataclass(slots=True)
-class Draft:
+class _Draft:
     """A document that only lacks vectors."""
 
     entry: Entry
-    data: bytes | None
     known: dict[str, Vectors]
-    """Vectors of texts that an earlier version of the document had."""
+    """Vectors of texts that an earlier version, or an equal document, has."""
+    size: int
+    """Bytes that it holds in memory, about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one source: a draft, a failure, or neither when it was unchanged."""
+class _Result:
+    """What became of a source: a draft, a failure, to wait for an equal one, or nothing to do."""
 
     source: Source
-    draft: Draft | None = None
+    draft: _Draft | None = None
     failure: Failure | None = None
-    twin: str | None = None
+    waits: bool = False
+
+
+class _CancelledError(Exception):
+    """The caller does not want the rest."""
 
 
 class Ingestor:
-    """Brings sources into one collection of a home.
+    """Brings sources into a home.
 
     Args:
         store: The home.
-        originals: Keeps copies of the files.
         parsers: Read the files.
         embedder: Embeds the chunks.
         eyes: Look at pictures.
@@ -76,23 +83,16 @@ class Ingestor:
     def __init__(
         self,
         store: Store,
-        originals: Originals,
         parsers: ParserPool,
         embedder: TextEmbedder,
         eyes: Eyes,
         settings: Settings,
     ) -> None:
-        self._store = store
-        self._originals = originals
-        self._parsers = parsers
-        self._embedder = embedder
-        self._eyes = eyes
-        self._settings = settings
-        parse = settings.parse
-        self._recipe = (
-            f"{PARSE_VERSION} tokens={settings.chunks.tokens} ocr={parse.ocr}@{parse.ocr_dpi} "
-            f"pictures@{parse.picture_dpi}"
-        )
+        self.store = store
+        self.parsers = parsers
+        self.embedder = embedder
+        self.eyes = eyes
+        self.settings = settings
 
     def run(
         self,
@@ -100,8 +100,6 @@ class Ingestor:
         collection: str,
         on_progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
-        *,
-        anew: bool = False,
     ) -> IngestReport:
         """Ingest ``sources``; one that fails costs only itself.
 
@@ -109,131 +107,148 @@ class Ingestor:
             sources: What to read; a failure among them is passed on to the report.
             collection: Made if missing.
             on_progress: Called from this thread and parser threads.
-            cancelled: Asked between documents; what is stored stays.
-            anew: Read even what has not changed.
+            cancelled: Asked between pages; what is stored stays, the rest is left out.
 
         Raises:
             DiskFullError: If there is no space left; what was stored before stays.
             StorageError: If the home fails otherwise.
         """
-        self._store.create_collection(collection)
-        tally = _Tally(len(sources), on_progress)
-        failures = [item for item in sources if isinstance(item, Failure)]
-        wanted = [item for item in sources if isinstance(item, Source)]
-        batch: list[Draft] = []
-        held: list[Source] = []
-        for outcome in self._drafts(wanted, collection, tally, cancelled, anew=anew):
-            if outcome.failure is not None:
-                failures.append(outcome.failure)
-            elif outcome.twin is not None:
-                held.append(outcome.source)
-            elif outcome.draft is None:
-                tally.skipped += 1
-            else:
-                batch.append(outcome.draft)
-            tally.finished(outcome.source.uri)
-            if sum(len(draft.entry.chunks) for draft in batch) >= _BATCH_CHUNKS:
-                self._flush(collection, batch, tally)
-        self._flush(collection, batch, tally)
-        # Their bytes were in flight under another uri; by now they are stored.
-        for source in held:
-            outcome = self._draft(source, collection, tally, set(), anew=False)
-            if outcome.failure is not None:
-                failures.append(outcome.failure)
-            elif outcome.draft is not None:
-                self._flush(collection, [outcome.draft], tally)
-        self._store.save(collection)
-        if failures:
-            self._store.record_failures(collection, failures)
-        return tally.report(failures)
+        self.store.create_collection(collection)
+        return _Run(self, collection, _Tally(len(sources), on_progress), cancelled).run(sources)
 
-    def _drafts(
+
+class _Run:
+    """One ingest on its way."""
+
+    def __init__(
         self,
-        sources: list[Source],
+        parts: Ingestor,
         collection: str,
         tally: _Tally,
         cancelled: Callable[[], bool],
-        *,
-        anew: bool,
-    ) -> Iterator[Outcome]:
-        """Outcomes as they are ready, with a few documents in flight."""
+    ) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._settings = parts.settings
+        self._collection = collection
+        self._tally = tally
+        self._cancelled = cancelled
+        self._batch: list[_Draft] = []
+        self._failures: list[Failure] = []
+        self._in_flight: set[str] = set()
+        """Content hashes that are being read; an equal source waits for them."""
+
+    def run(self, sources: Sequence[Source | Failure]) -> IngestReport:
+        self._failures += [item for item in sources if isinstance(item, Failure)]
+        waiting: list[Source] = []
+        for result in self._results([item for item in sources if isinstance(item, Source)]):
+            if result.waits:
+                waiting.append(result.source)
+            else:
+                self._take(result)
+        self._flush()
+        self._in_flight.clear()
+        for source in waiting:
+            if self._cancelled():
+                break
+            self._take(self._result(source))
+            self._flush()
+        self._store.save(self._collection)
+        self._store.prune_originals()
+        if self._failures:
+            self._store.record_failures(self._collection, self._failures)
+        return self._tally.report(self._failures)
+
+    def _results(self, sources: list[Source]) -> Iterator[_Result]:
+        """Results as they are ready, with a few documents in flight."""
         queue = iter(sources)
-        seen: set[str] = set()
         workers = self._settings.workers()
         with ThreadPoolExecutor(workers, thread_name_prefix="cogagent-parse") as threads:
-            running: set[Future[Outcome]] = set()
-            try:
-                while True:
-                    room = 0 if cancelled() else 2 * workers - len(running)
-                    for source in islice(queue, room):
-                        running.add(
-                            threads.submit(self._draft, source, collection, tally, seen, anew=anew)
-                        )
-                    if not running:
-                        return
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
+            running: set[Future[_Result]] = set()
+            while True:
+                room = 0 if self._cancelled() else 2 * workers - len(running)
+                running |= {
+                    threads.submit(self._result, source) for source in islice(queue, room)
+                }
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    # Not suppressed: a storage error ends the ingest.
+                    with suppress(_CancelledError):
                         yield future.result()
-            finally:
-                for future in running:
-                    future.cancel()
 
-    def _draft(
-        self, source: Source, collection: str, tally: _Tally, seen: set[str], *, anew: bool
-    ) -> Outcome:
+    def _take(self, result: _Result) -> None:
+        if result.draft is not None:
+            self._batch.append(result.draft)
+            chunks = sum(len(draft.entry.chunks) for draft in self._batch)
+            size = sum(draft.size for draft in self._batch)
+            if chunks >= _BATCH_CHUNKS or size >= _BATCH_BYTES:
+                self._flush()
+            return
+        if result.failure is not None:
+            self._failures.append(result.failure)
+        else:
+            self._tally.skipped += 1
+        self._tally.finished(result.source.uri)
+
+    def _result(self, source: Source) -> _Result:
         try:
-            return self._prepare(source, collection, tally, seen, anew=anew)
-        except StorageError:
+            return self._prepare(source)
+        except (StorageError, _CancelledError):
             raise
         except CogAgentError as error:
-            return Outcome(source, failure=_failure(source, error))
+            return _Result(source, failure=_failure(source, error))
         except Exception as error:
+            # One document must not cost the batch, whatever a library does over it.
             log.exception("unexpected failure while reading %s", source.uri)
             unexpected = DocumentError(
                 f"unexpected {type(error).__name__}: {error}.",
                 uri=source.uri,
                 remedy="Please report it with the log.",
             )
-            return Outcome(source, failure=_failure(source, unexpected))
+            return _Result(source, failure=_failure(source, unexpected))
 
-    def _prepare(
-        self, source: Source, collection: str, tally: _Tally, seen: set[str], *, anew: bool
-    ) -> Outcome:
+    def _prepare(self, source: Source) -> _Result:
         loaded = read(source, self._settings.limits)
-        known = self._store.known(collection, source.uri)
-        same = known is not None and (known.content, known.recipe) == (loaded.sha256, self._recipe)
-        if known is not None and same and not anew and self._same_labels(known.id, source):
-            return Outcome(source)
-        twin = None if anew else self._store.twin(loaded.sha256, self._recipe)
+        recipe = self._recipe(loaded)
+        known = self._store.known(self._collection, source.uri)
+        same = known is not None and (known.content, known.recipe) == (loaded.sha256, recipe)
+        if known is not None and same and self._same_labels(known.id, source):
+            if (data := self._kept(loaded)) is not None:
+                self._store.keep_original(loaded.sha256, data)
+            return _Result(source)
+        twin = self._store.twin(loaded.sha256, recipe)
         if twin is not None:
-            return Outcome(source, draft=self._copy(source, loaded, twin))
-        if loaded.sha256 in seen:
-            return Outcome(source, twin=loaded.sha256)
-        seen.add(loaded.sha256)
+            return _Result(source, draft=self._copy(source, loaded, twin))
+        if loaded.sha256 in self._in_flight:
+            return _Result(source, waits=True)
+        self._in_flight.add(loaded.sha256)
         earlier = self._vectors_of(known.id) if known is not None else {}
-        return Outcome(source, draft=self._parse(source, loaded, tally, earlier))
+        return _Result(source, draft=self._parse(source, loaded, recipe, earlier))
 
     def _parse(
-        self, source: Source, loaded: LoadedSource, tally: _Tally, known: dict[str, Vectors]
-    ) -> Draft:
+        self, source: Source, loaded: LoadedSource, recipe: str, known: dict[str, Vectors]
+    ) -> _Draft:
         """Read a document from its bytes."""
+        embedder = self._parts.embedder
         elements = []
         title = source.title or ""
-        for element in see(
-            self._parsers.parse(loaded.source), self._eyes, read=self._settings.parse.ocr
-        ):
-            if element.kind == "page":
-                tally.page(source.uri)
-                title = title or element.caption
-            elements.append(element)
-        pages = max((element.page for element in elements), default=1)
+        with closing(self._parts.parsers.parse(loaded.source)) as parsed:
+            for element in see(parsed, self._parts.eyes, read=self._settings.parse.ocr):
+                if self._cancelled():
+                    raise _CancelledError
+                if element.kind == "page":
+                    self._tally.page(source.uri)
+                    title = title or element.caption
+                elements.append(element)
         title = title or _file_title(source.uri)
         chunks = list(
             chunk(
                 elements,
                 title=title,
                 max_tokens=self._settings.chunks.tokens,
-                count_tokens=self._embedder.count_tokens,
+                count_tokens=embedder.count_tokens,
             )
         )
         images = {
@@ -242,24 +257,24 @@ class Ingestor:
         entry = Entry(
             uri=source.uri,
             content=loaded.sha256,
-            recipe=self._recipe,
+            recipe=recipe,
             title=title,
             media_type=loaded.media_type,
-            pages=pages,
+            pages=max((element.page for element in elements), default=1),
             metadata=source.metadata,
-            # What is kept needs no pixels and vectors beside the text.
             elements=elements,
             chunks=chunks,
-            text_vectors=np.zeros((0, self._embedder.dim), np.float32),
+            text_vectors=np.zeros((0, embedder.dim), np.float32),
             image_vectors={
                 position: images[found.element]
                 for position, found in enumerate(chunks)
                 if found.kind == "image" and found.element in images
             },
+            data=self._kept(loaded),
         )
-        return Draft(entry, loaded.source.data, known)
+        return _Draft(entry, known, len(loaded.source.data or b""))
 
-    def _copy(self, source: Source, loaded: LoadedSource, twin: str) -> Draft:
+    def _copy(self, source: Source, loaded: LoadedSource, twin: str) -> _Draft:
         """The same bytes under another name: nothing is parsed or seen again."""
         entry = self._store.entry(twin)
         known = dict(zip(map(Chunk.embedded_text, entry.chunks), entry.text_vectors, strict=True))
@@ -268,33 +283,43 @@ class Ingestor:
         )
         entry.chunks = [_retitled(piece, entry.title, title) for piece in entry.chunks]
         entry.uri, entry.title, entry.metadata = source.uri, title, source.metadata
-        return Draft(entry, loaded.source.data, known)
+        entry.data = self._kept(loaded)
+        return _Draft(entry, known, len(loaded.source.data or b""))
 
-    def _flush(self, collection: str, batch: list[Draft], tally: _Tally) -> None:
+    def _flush(self) -> None:
         """Embed what is new in the batch and store it in one transaction."""
+        batch, self._batch = self._batch, []
         if not batch:
             return
+        embedder = self._parts.embedder
         texts = {
             text: None
             for draft in batch
             for text in map(Chunk.embedded_text, draft.entry.chunks)
             if text not in draft.known
         }
-        fresh = dict(zip(texts, self._embedder.embed(list(texts)), strict=True))
+        fresh = dict(zip(texts, embedder.embed(list(texts)), strict=True))
         for draft in batch:
             vectors = [
                 draft.known[text] if text in draft.known else fresh[text]
                 for text in map(Chunk.embedded_text, draft.entry.chunks)
             ]
-            draft.entry.text_vectors = np.array(vectors, np.float32).reshape(
-                -1, self._embedder.dim
-            )
-            if draft.data is not None and self._settings.parse.keep_originals:
-                self._originals.keep(draft.entry.content, draft.data)
-        self._store.put(collection, [draft.entry for draft in batch])
+            draft.entry.text_vectors = np.array(vectors, np.float32).reshape(-1, embedder.dim)
+        self._store.put(self._collection, [draft.entry for draft in batch])
         for draft in batch:
-            tally.stored(draft.entry)
-        batch.clear()
+            self._tally.stored(draft.entry)
+
+    def _recipe(self, loaded: LoadedSource) -> str:
+        """All that decides what becomes of the bytes: other settings read them anew."""
+        parse = self._settings.parse
+        return (
+            f"{PARSE_VERSION} {loaded.source.media_type or loaded.media_type} "
+            f"tokens={self._settings.chunks.tokens} ocr={parse.ocr}@{parse.ocr_dpi} "
+            f"pictures@{parse.picture_dpi}"
+        )
+
+    def _kept(self, loaded: LoadedSource) -> bytes | None:
+        return loaded.source.data if self._settings.parse.keep_originals else None
 
     def _vectors_of(self, document: str) -> dict[str, Vectors]:
         entry = self._store.entry(document)
@@ -331,6 +356,7 @@ class _Tally:
         self._report(uri)
 
     def stored(self, entry: Entry) -> None:
+        self.finished(entry.uri)
         self._ingested += 1
         self._stored_pages += entry.pages
         self._chunks += len(entry.chunks)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from cogagent.documents.pool import ParserPool
 from cogagent.errors import NotFoundError
 from cogagent.geometry import FULL_PAGE, Box, pad, to_pixels
-from cogagent.indexes.originals import Originals
 from cogagent.indexes.store import Store
 from cogagent.types import Citation, Evidence, Raster, Source
 
@@ -24,14 +23,12 @@ class PageView:
     """Shows what was ingested.
 
     Args:
-        store: Knows the documents.
-        originals: Has their bytes.
+        store: Knows the documents and has their bytes.
         parsers: Render them, in their own processes.
     """
 
-    def __init__(self, store: Store, originals: Originals, parsers: ParserPool) -> None:
+    def __init__(self, store: Store, parsers: ParserPool) -> None:
         self.store = store
-        self._originals = originals
         self._parsers = parsers
 
     def page(self, document: str, page: int, dpi: int = _DPI) -> Raster:
@@ -51,7 +48,7 @@ class PageView:
             raise NotFoundError(f"{found.title!r} has {found.pages} pages, none numbered {page}.")
         source = Source(
             uri=found.uri,
-            data=self._originals.fetch(found.content),
+            data=self.store.originals.fetch(found.content),
             media_type=found.media_type,
         )
         return self._parsers.render(source, page, dpi)

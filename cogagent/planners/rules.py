@@ -31,6 +31,11 @@ _TWO_QUESTIONS = re.compile(
 )
 
 
+_LONG = 500
+"""Characters beyond which a question is not taken apart: it is a text with a question in it."""
+_MOST_PARTS = 5
+
+
 class RulePlanner:
     """Plans by rules; needs no model."""
 
@@ -74,9 +79,12 @@ def split_question(question: str) -> list[str]:
     question word. A comparison keeps the whole question and adds a search for
     each side, since its sides are seldom described in the same passage.
     """
+    question = " ".join(question.split())
+    if len(question) > _LONG:
+        return [question]
     comparison = _COMPARE.search(question) or _EITHER.search(question)
     if comparison:
         return [question, comparison["first"].strip(), comparison["second"].strip()]
     parts = [part.strip(" ,;?") for part in _TWO_QUESTIONS.split(question)]
     parts = [f"{part}?" for part in parts if len(part.split()) > 2]
-    return parts if len(parts) > 1 else [question]
+    return parts if 1 < len(parts) <= _MOST_PARTS else [question]

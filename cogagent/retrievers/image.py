@@ -45,7 +45,7 @@ class ImageRetriever:
         self._pictures = pictures
 
     def retrieve(self, query: Query, k: int) -> list[Evidence]:
-        """The ``k`` pictures that match the query's picture, or its words.
+        """The ``k`` pictures that match the query's picture, its words, or both.
 
         Raises:
             InputError: If the query names a picture that the question does not have.
@@ -53,7 +53,10 @@ class ImageRetriever:
         if query.picture is not None:
             if not 0 <= query.picture < len(self._pictures):
                 raise InputError(f"the question has no picture number {query.picture}.")
-            return to_evidence(self._store, self._near(self._pictures[query.picture]), k, query)
+            alike = scaled(self._near(self._pictures[query.picture]))
+            said = self.rank(query.text) if query.text.strip() else {}
+            scores = {key: score + said.get(key, 0.0) for key, score in alike.items()}
+            return to_evidence(self._store, scores, k, query)
         return to_evidence(self._store, self.rank(query.text), k, query)
 
     def rank(self, text: str) -> Scores:

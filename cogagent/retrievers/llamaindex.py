@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from cogagent.errors import MissingPackageError
+from cogagent.errors import CogAgentError, MissingPackageError
 from cogagent.indexes.filters import Filters
 from cogagent.types import Evidence
 
@@ -18,6 +19,9 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from cogagent.types import Citation
+
+
+log = logging.getLogger(__name__)
 
 
 class _Agent(Protocol):
@@ -103,7 +107,12 @@ class CogRetriever(BaseRetriever):  # type: ignore[misc]
         }
         if piece.modality != "image":
             return TextNode(**common)
-        return ImageNode(**common, image=_png(self._agent.crop(piece)), image_mimetype="image/png")
+        try:
+            image = _png(self._agent.crop(piece))
+        except CogAgentError as error:  # no copy was kept, say: the words are there all the same
+            log.warning("the picture of %s cannot be shown: %s", piece.uri, error)
+            return ImageNode(**common)
+        return ImageNode(**common, image=image, image_mimetype="image/png")
 
 
 def _png(picture: Any) -> str:

@@ -47,10 +47,11 @@ class TextRetriever:
 
     def retrieve(self, query: Query, k: int) -> list[Evidence]:
         """The ``k`` passages that match the query's text best."""
-        return to_evidence(self._store, self.rank(query.text, query.kinds), k, query)
+        return to_evidence(self._store, self.rank(query.text, query.kinds, k), k, query)
 
-    def rank(self, text: str, kinds: tuple[ChunkKind, ...] = ()) -> Scores:
-        """Scores from 0 to 1 of the chunks that match ``text``."""
+    def rank(self, text: str, kinds: tuple[ChunkKind, ...] = (), k: int = 0) -> Scores:
+        """Scores from 0 to 1 of the chunks that match ``text``; at least ``k`` if there are."""
+        depth = max(DEPTH, k)
         filters: Filters = self._filters | ({"kind": list(kinds)} if kinds else {})
         selection = self._store.select(self._collection, filters)
         allowed = None if selection is None else selection.ids
@@ -60,8 +61,8 @@ class TextRetriever:
             return self._store.nearest(self._collection, self._store.text, vector, k, among)
 
         return blend(
-            near(DEPTH, allowed),
-            self._store.lexical(self._collection, terms(text), DEPTH, selection),
+            near(depth, allowed),
+            self._store.lexical(self._collection, terms(text), depth, selection),
             missing=lambda ids: near(len(ids), ids),
         )
 
