@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from reportlab.pdfgen.canvas import Canvas
 
 from cogagent import Budget, CogAgent, Source
 from cogagent.errors import InputError, NotFoundError, UnknownFieldError
-from cogagent.types import Progress
+from cogagent.planners.base import PlanState
+from cogagent.types import Progress, Step
 
 LINES = [
     "Kestrel Dam was finished in 1931 by the engineer Ada Lowell.",
@@ -350,3 +352,162 @@ def test_a_closed_agent_says_so(tmp_path: Path) -> None:
         agent.ask("Anyone there?")
     with pytest.raises(InputError, match="closed"):
         asyncio.run(agent.asearch("anyone"))
+
+
+def two_notes(agent: CogAgent) -> None:
+    agent.ingest(
+        [
+            Source(
+                uri="a",
+                data=b"The lighthouse was built in 1889 by Piet Hann.",
+                media_type="text/plain",
+            ),
+            Source(
+                uri="b",
+                data=b"Radium was discovered by Marie Curie in 1898.",
+                media_type="text/plain",
+            ),
+        ]
+    )
+
+
+def test_two_answers_from_two_documents_cite_both(tmp_path: Path) -> None:
+    with CogAgent(home=tmp_path / "kb") as agent:
+        two_notes(agent)
+        answer = agent.ask("When was the lighthouse built and who discovered radium?")
+        assert [citation.uri for citation in answer.citations] == ["a", "b"]
+
+
+def test_a_long_strange_question_does_not_stall(filled: CogAgent) -> None:
+    for question in ("a," + " " * 15_000 + "b?", "compare a " * 1999, "what? " * 3000):
+        started = time.monotonic()
+        filled.ask(question)
+        assert time.monotonic() - started < 20
+
+
+class SlowPlanner:
+    """Never comes to an end by itself."""
+
+    name = "slow"
+
+    async def plan(self, state: PlanState) -> Step:
+        await asyncio.sleep(60)
+        raise AssertionError("not reached")
+
+
+def test_closing_lets_go_of_who_is_asking(tmp_path: Path) -> None:
+    agent = CogAgent(home=tmp_path / "kb")
+    two_notes(agent)
+    caught: list[Exception] = []
+
+    def asking() -> None:
+        try:
+            agent.ask("Who?", planner=SlowPlanner())
+        except InputError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=asking)
+    thread.start()
+    time.sleep(0.5)
+    agent.close()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert "closed" in str(caught[0])
+
+
+def test_a_cancelled_ingest_stops_between_pages(tmp_path: Path) -> None:
+    canvas = Canvas(str(tmp_path / "long.pdf"))
+    for page in range(400):
+        canvas.drawString(72, 700, f"Page {page} of a long book about rivers.")
+        canvas.showPage()
+    canvas.save()
+
+    async def cancel() -> float:
+        task = asyncio.create_task(agent.aingest(tmp_path / "long.pdf"))
+        await asyncio.sleep(1.0)
+        started = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return time.monotonic() - started
+
+    with CogAgent(home=tmp_path / "kb") as agent:
+        assert asyncio.run(cancel()) < 0.5
+        started = time.monotonic()
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1], {"a": 1}])
+def test_metadata_that_is_no_json_scalar_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="metadata"):
+        Source(uri="x", data=b"x", metadata={"key": value})
+
+
+def test_errors_of_a_stream_are_events(filled: CogAgent) -> None:
+    (event,) = filled.stream("What?", collection="nowhere")
+    assert (event.type, event.code) == ("error", "not_found")
+
+    class Broken:
+        name = "broken"
+
+        async def plan(self, state: PlanState) -> Step:
+            raise RuntimeError("boom")
+
+    (event,) = filled.stream("What?", planner=Broken())
+    assert (event.type, event.code) == ("error", "error")
+
+
+def test_the_time_budget_ends_a_slow_search(filled: CogAgent) -> None:
+    answer = filled.ask("Who finished Kestrel Dam?", budget=Budget(seconds=1e-6))
+    assert answer.outcome == "budget_exhausted"
+
+
+def test_dots_in_a_path_name_no_second_document(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    path = write_pdf(tmp_path / "dam.pdf")
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(path)
+        assert agent.ingest(f"{tmp_path}/sub/../dam.pdf").skipped == 1
+
+
+def test_equal_bytes_of_another_kind_are_read_as_that_kind(tmp_path: Path) -> None:
+    data = b"# Heading\n\nSome words."
+    with CogAgent(home=tmp_path / "kb") as agent:
+        for uri, media_type in (("a", "text/plain"), ("b", "text/markdown")):
+            agent.ingest(Source(uri=uri, data=data, media_type=media_type))
+        plain, markdown = (
+            [e.level for e in agent.documents.elements(d.id) if e.kind == "text"]
+            for d in agent.documents.list()
+        )
+        assert plain != markdown
+
+
+def test_deleted_documents_leave_no_copy_behind(tmp_path: Path) -> None:
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(write_pdf(tmp_path / "dam.pdf"))
+        copies = list((tmp_path / "kb" / "originals").glob("??/*"))
+        assert len(copies) == 1
+        agent.documents.delete(agent.documents.list()[0].id)
+        assert not copies[0].exists()
+
+
+def test_threads_that_end_close_their_connections(tmp_path: Path) -> None:
+    import psutil
+
+    with CogAgent(home=tmp_path / "kb") as agent:
+        two_notes(agent)
+        files = len(psutil.Process().open_files())
+        for _ in range(30):
+            thread = threading.Thread(target=agent.documents.list)
+            thread.start()
+            thread.join()
+        assert len(psutil.Process().open_files()) <= files + 4
+
+
+def test_a_picture_and_words_search_together(filled: CogAgent, tmp_path: Path) -> None:
+    picture = write_picture(tmp_path / "query.png")
+    assert filled.search("red", image=picture, k=1)[0].title == "red"
+    with pytest.raises(InputError, match="picture"):
+        filled.search("red", image=picture, modality="text")
+    with pytest.raises(InputError, match="modality"):
+        filled.search("red", modality="smell")

@@ -61,3 +61,15 @@ def test_bad_environment_is_a_typed_error(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("COGAGENT_LIMITS__PAGES", "many")
     with pytest.raises(ConfigError, match=r"limits\.pages"):
         load_settings(home)
+
+
+def test_a_misspelt_variable_is_not_ignored(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COGAGENT_OFLINE", "1")
+    with pytest.raises(ConfigError, match="COGAGENT_OFLINE"):
+        load_settings(home)
+
+
+def test_a_file_that_is_no_text_is_a_typed_error(home: Path) -> None:
+    (home / "cogagent.toml").write_bytes(b"\xff\xfe\x00broken")
+    with pytest.raises(ConfigError, match="settings file"):
+        load_settings(home)

@@ -46,7 +46,9 @@ def test_words_are_stemmed_and_titles_searched(store: Store) -> None:
     assert lexical(store, "cat") == []
 
 
-@pytest.mark.parametrize("term", ["AND", "a-b", "foo(bar", '"', 'x"y', "NEAR/3", "*", "\0", "col:x"])
+@pytest.mark.parametrize(
+    "term", ["AND", "a-b", "foo(bar", '"', 'x"y', "NEAR/3", "*", "\0", "col:x"]
+)
 def test_query_words_are_taken_literally(store: Store, term: str) -> None:
     store.put("default", [make_entry("a", "plain words")])
     assert lexical(store, term) == []
@@ -277,3 +279,20 @@ def test_any_text_is_stored_and_searched(store: Store, text: str) -> None:
     assert known is not None
     assert store.entry(known.id).chunks[0].text == clean
     lexical(store, *clean.split())
+
+
+def test_a_store_whose_home_was_reindexed_meanwhile_writes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    old = open_store(home)
+    old.create_collection("default")
+    old.put("default", [make_entry("a", "alpha")])
+    other = Space("text:other", 8)
+    new = open_store(home, text=other, adopt=True)
+    waiting = upkeep.unembedded(new, other, 10)
+    upkeep.add_vectors(new, other, [(row, np.ones(8, np.float32)) for row in waiting])
+    assert upkeep.settle(new)
+    with pytest.raises(EmbedderMismatchError, match="reindex"):
+        old.put("default", [make_entry("b", "beta")])
+    assert [document.uri for document in new.documents("default")] == ["a"]
+    old.close()
+    new.close()

@@ -87,6 +87,133 @@ def test_a_chart_is_a_figure_with_its_words_and_caption() -> None:
     assert kinds == ["page", "text", "figure", "text", "text"]
 
 
+def axes(canvas: Canvas, x: float, y: float, caption: str) -> None:
+    """A curve over grid lines, its labels as large as body text, as plotting libraries draw it."""
+    canvas.setStrokeColorRGB(0.8, 0.8, 0.8)
+    for number in range(4):
+        canvas.line(x, y + 40 * number, x + 240, y + 40 * number)
+        canvas.drawRightString(x - 5, y + 40 * number - 3, str(6 * number))
+    path = canvas.beginPath()
+    path.moveTo(x + 10, y + 20)
+    path.lineTo(x + 120, y + 70)
+    path.lineTo(x + 230, y + 30)
+    canvas.drawPath(path)
+    for number, name in enumerate(("April", "June", "August")):
+        canvas.drawCentredString(x + 10 + 110 * number, y - 14, name)
+        # The white patch that keeps lines off a label.
+        canvas.setFillColorRGB(1, 1, 1)
+        canvas.rect(x + 105 * number, y + 85, 30, 12, stroke=0, fill=1)
+        canvas.setFillColorRGB(0, 0, 0)
+        canvas.drawString(x + 2 + 105 * number, y + 88, f"{number}.5")
+    canvas.drawCentredString(x + 120, y - 32, "Month of the year")
+    canvas.saveState()
+    canvas.translate(x - 32, y + 60)
+    canvas.rotate(90)
+    canvas.drawCentredString(0, 0, "Depth (m)")
+    canvas.restoreState()
+    canvas.rect(x + 160, y + 104, 9, 9, fill=1)
+    canvas.drawString(x + 174, y + 105, "Deep Hole")
+    if caption:
+        canvas.drawString(72, y - 52, caption)
+
+
+@pytest.mark.parametrize("caption", ["Figure 1: Clarity of the water.", ""])
+def test_axis_titles_ticks_and_legend_belong_to_the_figure(caption: str) -> None:
+    def draw(canvas: Canvas) -> None:
+        prose(canvas, 720)
+        canvas.drawString(72, 672, "Figure 1 compares the months of the year, of which the")
+        canvas.drawString(72, 660, "last is the one in which the water was as clear as glass.")
+        axes(canvas, 150, 480, caption)
+        prose(canvas, 390)
+
+    elements = load(draw)
+    (figure,) = [e for e in elements if e.kind == "figure"]
+    assert figure.caption == caption
+    labels = {"0", "18", "April", "August", "0.5", "Month", "Depth", "(m)", "Deep", "Hole"}
+    assert labels <= set(figure.text.split())
+    x0, y0, x1, y1 = figure.box
+    assert x0 * 612 == pytest.approx(110, abs=4)
+    assert x1 * 612 == pytest.approx(396, abs=4)
+    assert (1 - y0) * 792 == pytest.approx(607, abs=6)
+    assert (1 - y1) * 792 == pytest.approx(446, abs=4)
+    texts = [e.text for e in elements if e.kind == "text"]
+    assert [text[:9] for text in texts] == [
+        "The figur",
+        "Figure 1 ",
+        *[caption[:9]] * bool(caption),
+        "The figur",
+    ]
+
+
+def test_charts_side_by_side_have_their_own_captions() -> None:
+    def draw(canvas: Canvas) -> None:
+        prose(canvas, 740)
+        for left, name in ((90, "one"), (350, "two")):
+            for number in range(5):
+                canvas.setFillColorRGB(0.1, 0.3, 0.7)
+                canvas.rect(left + 30 * number, 500, 20, 40 + 20 * number, stroke=0, fill=1)
+                canvas.setFillColorRGB(0, 0, 0)
+            canvas.drawString(left, 480, f"Figure {1 + (left > 90)}. The chart {name}.")
+        prose(canvas, 440)
+
+    figures = [e for e in load(draw) if e.kind == "figure"]
+    assert [(e.caption, e.box.x0 < 0.5) for e in figures] == [
+        ("Figure 1. The chart one.", True),
+        ("Figure 2. The chart two.", False),
+    ]
+
+
+def test_parts_of_a_figure_are_one() -> None:
+    def draw(canvas: Canvas) -> None:
+        prose(canvas, 740)
+        for left in (90, 350):
+            for number in range(5):
+                canvas.circle(left + 30 * number, 560 + 9 * number, 8)
+            canvas.drawCentredString(left + 60, 530, f"({'a' if left < 100 else 'b'}) A part")
+        canvas.drawString(90, 505, "Figure 4 The two parts of a figure.")
+
+    (figure,) = [e for e in load(draw) if e.kind == "figure"]
+    assert figure.caption == "Figure 4 The two parts of a figure."
+    assert figure.box.width > 0.5
+
+
+def test_a_table_above_a_figure_keeps_its_cells() -> None:
+    def draw(canvas: Canvas) -> None:
+        prose(canvas, 740)
+        for number, name in enumerate(("Deep Hole", "North Bay", "Heron Inlet")):
+            y = 670 - 14 * number
+            canvas.drawString(120, y, name)
+            canvas.drawRightString(300, y, f"{number}.25")
+            canvas.drawRightString(400, y, f"{number}.75")
+        axes(canvas, 150, 500, "Figure 1: Clarity of the water.")
+
+    elements = load(draw)
+    (table,) = [e for e in elements if e.kind == "table"]
+    assert table.cells[0] == ("Deep Hole", "0.25", "0.75")
+    assert [e.caption for e in elements if e.kind == "figure"] == [
+        "Figure 1: Clarity of the water."
+    ]
+
+
+@pytest.mark.parametrize("bleeds", [False, True])
+def test_strokes_on_a_cover_swallow_no_text(*, bleeds: bool) -> None:
+    lines = ["Edited by Tobias Renn.", "Published in March 2025."]
+
+    def draw(canvas: Canvas) -> None:
+        for number in range(12):
+            y = 500 + 8 * number
+            canvas.bezier(0 if bleeds else 60, y, 200, y + 90, 400, y - 90, 560, y)
+        canvas.setFont("Helvetica-Bold", 28)
+        canvas.drawString(90, 700 if bleeds else 560, "Annual Report 2024")
+        canvas.setFont("Helvetica", 10)
+        for number, line in enumerate(lines):
+            canvas.drawString(90, 530 - 20 * number, line)
+
+    elements = load(draw)
+    assert [e.text for e in elements if e.kind == "text"] == ["Annual Report 2024", *lines]
+    assert not [e for e in elements if e.kind == "figure"]
+
+
 def test_an_embedded_picture_is_an_image_with_its_pixels() -> None:
     def draw(canvas: Canvas) -> None:
         prose(canvas, 720)

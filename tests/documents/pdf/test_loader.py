@@ -17,6 +17,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from cogagent.config import LimitSettings, ParseSettings
 from cogagent.documents.pdf.loader import PdfLoader
+from cogagent.documents.pdf.text import normalise
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -258,6 +259,13 @@ def test_raised_marks_stay_on_their_word() -> None:
     assert len(elements[1].words.lines(0, 29)) == 1
 
 
+def test_compatibility_characters_are_folded_and_superscripts_stay() -> None:
+    found = normalise("\ufb01ve \u00b5g at \u2126, \uff26ull, 10\u00b2 and \u00bd")
+    assert found == "five \u03bcg at \u03a9, Full, 10\u00b2 and \u00bd"
+    elements = load(make(lambda c: c.drawString(72, 700, "Phosphorus: 8.6 \u00b5g/L")))
+    assert texts(elements) == ["Phosphorus: 8.6 \u03bcg/L"]
+
+
 def test_every_page_opens_with_a_page_element_and_order_rises() -> None:
     def draw(canvas: Canvas) -> None:
         canvas.setTitle("A  title\nof two lines")
@@ -335,7 +343,9 @@ def test_too_many_pages_is_typed() -> None:
         list(loader.load(Source(uri="test.pdf", data=make(draw))))
 
 
-def test_a_bad_page_does_not_cost_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_page_does_not_cost_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def draw(canvas: Canvas) -> None:
         for number in range(3):
             canvas.drawString(72, 700, f"Page {number + 1} is here.")
@@ -353,6 +363,7 @@ def test_a_bad_page_does_not_cost_the_others(monkeypatch: pytest.MonkeyPatch) ->
     elements = load(data)
     assert [e.page for e in elements if e.kind == "page"] == [1, 2, 3]
     assert texts(elements) == ["Page 1 is here.", "Page 3 is here."]
+    assert "test.pdf: page 2 cannot be read" in caplog.text
 
 
 def test_no_readable_page_is_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:

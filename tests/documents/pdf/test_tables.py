@@ -110,6 +110,81 @@ def test_a_financial_statement() -> None:
     assert bodies == [" ".join(PROSE)] * 2
 
 
+def columns(canvas: Canvas, heads: list[tuple[float, list[tuple[float, str]]]]) -> None:
+    """Lines of headings over a table of three columns of numbers."""
+    for y, cells in heads:
+        for x, text in cells:
+            canvas.drawCentredString(x, y, text)
+    for number, name in enumerate(("Deep Hole", "North Bay", "Heron Inlet", "Mill Outflow")):
+        y = 600 - 15 * number
+        canvas.drawString(72, y, name)
+        for x in (300, 400, 500):
+            canvas.drawRightString(x + 15, y, f"1,{x + number}")
+
+
+def header(heads: list[tuple[float, list[tuple[float, str]]]]) -> tuple[tuple[str, ...], ...]:
+    table = only_table(load(lambda canvas: columns(canvas, heads)))
+    check_words(table)
+    assert table.cells[table.header_rows][0] == "Deep Hole"
+    return table.cells[: table.header_rows]
+
+
+YEARS = [(300, "2024"), (400, "2023"), (500, "2022")]
+
+
+def test_a_row_of_units_is_header() -> None:
+    units = [(x, "$") for x, _ in YEARS]
+    assert header([(632, YEARS), (617, units)]) == (
+        ("", "2024", "2023", "2022"),
+        ("", "$", "$", "$"),
+    )
+    assert header([(632, YEARS), (617, [(400, "(in thousands)")])])[1:] == (
+        ("", "(in thousands)", "", ""),
+    )
+
+
+def test_headings_that_wrap_are_one_row() -> None:
+    """Shorter headings stand in the middle of the longer ones, on half lines."""
+    heads = [
+        (640, [(300, "Total"), (400, "Accumulated")]),
+        (635, [(500, "Other")]),
+        (630, [(300, "number"), (400, "income")]),
+        (625, [(500, "items")]),
+        (620, [(300, "of shares"), (400, "(loss)")]),
+    ]
+    assert header(heads) == (
+        ("", "Total number of shares", "Accumulated income (loss)", "Other items"),
+    )
+
+
+def test_a_period_over_years_stays_a_row_of_its_own() -> None:
+    dates = [(x, "June 30,") for x, _ in YEARS]
+    assert header([(630, [(400, "Year ended December 31,")]), (619, YEARS)]) == (
+        ("", "Year ended December 31,", "", ""),
+        ("", "2024", "2023", "2022"),
+    )
+    assert header([(630, dates), (619, YEARS)]) == (
+        ("", "June 30, 2024", "June 30, 2023", "June 30, 2022"),
+    )
+
+
+def test_years_with_notes_and_comparisons_are_header() -> None:
+    heads = [(300, "2024 (1)"), (400, "2023 (2)"), (500, "2024 vs. 2023")]
+    assert header([(620, heads)]) == (("", "2024 (1)", "2023 (2)", "2024 vs. 2023"),)
+
+
+def test_titles_over_the_whole_table_are_no_header() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica-Bold", 9)
+        canvas.drawCentredString(293, 652, "LAKE STATION")
+        canvas.drawCentredString(293, 636, "STATEMENT OF CATCHES")
+        columns(canvas, [(618, YEARS)])
+
+    table = only_table(load(draw))
+    assert table.header_rows == 1
+    assert table.caption == "LAKE STATION STATEMENT OF CATCHES"
+
+
 def test_words_of_a_cell_stand_in_its_row() -> None:
     table = only_table(load(statement))
     at = table.text.index("16,055")
