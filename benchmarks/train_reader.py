@@ -2,7 +2,9 @@
 
 Trained on TAT-QA's text questions (CC BY 4.0) and HotpotQA's supporting
 sentences (CC BY-SA 4.0), retrieved by the product itself; SQuAD is kept out,
-since the reader is measured on it. Writes ``cogagent/reading/weights.json``.
+since the reader is measured on it. Writes ``cogagent/reading/weights.json``;
+the weights for tables, which build on these, are fitted by
+``python -m benchmarks.train_tables`` afterwards.
 """
 
 from __future__ import annotations
@@ -10,15 +12,15 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from benchmarks.common import holds, lines, token_f1
+from benchmarks.fitting import Doubles, fit_decision, fit_weights, softmax
 from cogagent import CogAgent, Source
 from cogagent.config import load_settings
 from cogagent.models.factory import minilm
@@ -157,18 +159,8 @@ def _right(text: str, item: Item) -> bool:
     return holds(text, item.answers)
 
 
-Doubles = NDArray[np.float64]
-Loss = Callable[[Doubles], tuple[float, Doubles]]
-
-
-def _fit(loss: Loss, scale: FloatArray) -> FloatArray:
-    """Minimise a loss over weights of scaled features; return weights of the features as they are."""
-    found = minimize(loss, np.zeros(len(scale)), jac=True, method="L-BFGS-B").x
-    return np.asarray(found / scale, dtype=np.float32)
-
-
 def fit_sentence(examples: Sequence[Example], penalty: float = 3.0) -> FloatArray:
-    """Fit the ranking: the log of the probability that falls on right sentences, among all of a question's."""
+    """Fit the ranking: the log of the probability that falls on a question's right sentences."""
     used = [e for e in examples if e.right.any() and not e.right.all()]
     rows = [e.features for e in used]
     scale = np.concatenate(rows).std(axis=0) + 1e-6
@@ -177,17 +169,17 @@ def fit_sentence(examples: Sequence[Example], penalty: float = 3.0) -> FloatArra
         value, slope = penalty * float(w @ w), 2 * penalty * w
         for example, row in zip(used, rows, strict=True):
             scaled = row / scale
-            chance = _softmax(scaled @ w)
+            chance = softmax(scaled @ w)
             mass = float(chance[example.right].sum()) + 1e-12
             value -= np.log(mass)
             slope = slope - scaled.T @ (chance * example.right / mass - chance)
         return value, slope
 
-    return _fit(loss, scale)
+    return fit_weights(loss, scale)
 
 
 def decision_rows(examples: Sequence[Example], sentence: FloatArray) -> tuple[FloatArray, float]:
-    """Return each example's decision features, and the mean of "standout" where it could be measured."""
+    """Return each example's decision features, and the mean of "standout" where there is one."""
     rows = np.stack(
         [
             decision_features(e.evidence, e.features, e.features @ sentence, np.nan)
@@ -200,28 +192,6 @@ def decision_rows(examples: Sequence[Example], sentence: FloatArray) -> tuple[Fl
     return rows, neutral
 
 
-def fit_decision(
-    rows: FloatArray, answerable: FloatArray, penalty: float = 1.5
-) -> tuple[FloatArray, float]:
-    """Fit a logistic regression of whether the question can be answered."""
-    mean, deviation = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-    scale = np.append(deviation, 1.0)
-    scaled = np.hstack([(rows - mean) / deviation, np.ones((len(rows), 1))])
-
-    def loss(w: Doubles) -> tuple[float, Doubles]:
-        margin = scaled @ w
-        chance = 1 / (1 + np.exp(-margin))
-        shrunk = np.append(w[:-1], 0.0)
-        value = (
-            np.logaddexp(0, margin).sum() - (answerable * margin).sum() + penalty * shrunk @ shrunk
-        )
-        slope = scaled.T @ (chance - answerable) + 2 * penalty * shrunk
-        return float(value), np.asarray(slope, dtype=np.float64)
-
-    weights = _fit(loss, scale)
-    return weights[:-1], float(weights[-1] - weights[:-1] @ mean)
-
-
 def fit_spans(
     rows: Sequence[FloatArray], worth: Sequence[FloatArray], penalty: float = 4.0
 ) -> FloatArray:
@@ -232,18 +202,13 @@ def fit_spans(
     def loss(w: Doubles) -> tuple[float, Doubles]:
         value, slope = penalty * float(w @ w), 2 * penalty * w
         for scaled, f1 in pairs:
-            chance = _softmax(scaled @ w)
+            chance = softmax(scaled @ w)
             expected = float(chance @ f1) + 1e-6
             value -= np.log(expected)
             slope = slope - scaled.T @ (chance * (f1 - expected)) / expected
         return value, slope
 
-    return _fit(loss, scale)
-
-
-def _softmax(scores: FloatArray) -> FloatArray:
-    raised = np.exp(scores - scores.max())
-    return np.asarray(raised / raised.sum())
+    return fit_weights(loss, scale)
 
 
 def fit_phrases(examples: Sequence[Example], encoder: MiniLM) -> tuple[FloatArray, FloatArray]:
@@ -278,7 +243,7 @@ def fit_phrases(examples: Sequence[Example], encoder: MiniLM) -> tuple[FloatArra
 
 
 def fit(examples: Sequence[Example], encoder: MiniLM) -> Weights:
-    """Fit all weights on some examples."""
+    """Fit all weights but those for tables."""
     sentence = fit_sentence(examples)
     rows, neutral = decision_rows(examples, sentence)
     answerable = np.array([float(bool(e.item.gold)) for e in examples])
@@ -286,7 +251,16 @@ def fit(examples: Sequence[Example], encoder: MiniLM) -> Weights:
     chance = 1 / (1 + np.exp(-(rows @ decision + bias)))
     threshold = float(np.quantile(chance[answerable > 0], DECLINED))
     span, embedded = fit_phrases(examples, encoder)
-    return Weights(sentence, decision, bias, neutral, threshold, span, embedded)
+    return replace(
+        Weights.packaged(),
+        sentence=sentence,
+        decision=decision,
+        decision_bias=bias,
+        neutral_standout=neutral,
+        threshold=threshold,
+        span=span,
+        span_embedded=embedded,
+    )
 
 
 def main() -> None:

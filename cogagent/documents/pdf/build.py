@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cogagent.documents.pdf.rows import split_cells
+from cogagent.documents.pdf.header import (
+    find_spans,
+    header_above,
+    header_levels,
+    is_even,
+    opening_rows,
+    title_above,
+)
 from cogagent.documents.pdf.table import Table
 
 if TYPE_CHECKING:
+    from cogagent.documents.pdf.header import Line
     from cogagent.documents.pdf.rows import Row
     from cogagent.documents.pdf.table import Lines
     from cogagent.documents.pdf.text import Piece
@@ -21,10 +28,6 @@ _CONNECTORS = {
     "a", "an", "and", "as", "at", "by", "for", "from", "in", "including", "less", "net", "of",
     "on", "or", "other", "per", "than", "that", "the", "to", "with",
 }  # fmt: skip
-
-
-Line = tuple[float, float, float]
-"""A level rule: left, right and height on the page."""
 
 
 @dataclass(slots=True)
@@ -57,44 +60,34 @@ def merge_intervals(
     return merged
 
 
-def is_parted(above: Row, below: Row, barriers: list[Piece]) -> bool:
-    """A line of prose stands between two rows."""
-    x0, x1 = min(above.x0, below.x0), max(above.x1, below.x1)
-    return any(
-        above.base < p.base < below.base and min(p.x1, x1) - max(p.x0, x0) > 0 for p in barriers
-    )
-
-
 def build_table(
     run: Run, rows: list[Row], barriers: list[Piece], taken: set[int], underlines: list[Line]
 ) -> tuple[Table, list[Row]]:
     """The table that ``run`` is, with its header, and the rows that went into it."""
     columns, labels = _columns(run)
-    heads, groups = _header_above(run, rows, columns, barriers, taken)
-    opening = 0
-    for row in [] if groups else run.rows:
-        if not (
-            (row.is_data and row.all_years) or (not row.is_data and _over_numbers(row, columns))
-        ):
-            break
-        opening += 1
-    while opening and not run.rows[opening - 1].is_data:
-        opening -= 1
+    heads, groups = header_above(run.rows[0], rows, columns, barriers, taken)
+    opening = 0 if groups else opening_rows(run.rows, columns)
     body = [*groups, *run.rows[opening:]]
     tail = _wrapped_tail(run)
     header = [*heads, *run.rows[:opening]]
     cells = []
-    for row in header:
-        split_cells(row, columns)
-        cells.append(_spread(row, columns, _spans(row, columns, labels, underlines), labels))
+    for level in header_levels(header, columns, labels, underlines):
+        lines = []
+        for row in level:
+            # The line under a heading stands under its last line.
+            whole = level[-1] if is_even(row, level[-1]) else row
+            spans = find_spans(whole, columns, labels, underlines)
+            lines.append(_spread(row, columns, spans, labels))
+        cells.append([[words for row in lines for words in row[at]] for at in range(len(columns))])
+    header_rows = len(cells)
     cells += _merge_wrapped(body + tail, columns)
     used = [*header, *body, *tail]
     box = (
         min(r.x0 for r in used), min(r.y0 for r in used),
         max(r.x1 for r in used), max(r.y1 for r in used),
     )  # fmt: skip
-    title = _title_above(used[0], rows, box)
-    return Table(box, cells, len(header), title), used
+    title = title_above(used[0], rows, box)
+    return Table(box, cells, header_rows, title), used
 
 
 def _columns(run: Run) -> tuple[list[tuple[float, float]], int]:
@@ -131,67 +124,6 @@ def _number_columns(body: list[Row], size: float) -> list[tuple[float, float]]:
     return sorted(found)
 
 
-def _over_numbers(row: Row, columns: list[tuple[float, float]]) -> bool:
-    """Every cell of the row stands right of the labels."""
-    return (
-        len(columns) > 1
-        and row.x0 > columns[0][0] + 4 * row.size
-        and row.x0 >= columns[0][1] - (0.7 * (columns[0][1] - columns[0][0]))
-    )
-
-
-def _header_above(
-    run: Run, rows: list[Row], columns: list[tuple[float, float]], barriers: list[Piece],
-    taken: set[int],
-) -> tuple[list[Row], list[Row]]:  # fmt: skip
-    """The rows above the first data row that name its columns, and group labels under them."""
-    top = run.rows[0]
-    at = next(i for i, row in enumerate(rows) if row is top)
-    heads: list[Row] = []
-    groups: list[Row] = []
-    x0, x1 = columns[0][0], columns[-1][1]
-    first = columns[min(1, len(columns) - 1)][0]
-    for row in reversed(rows[max(at - 8, 0) : at]):
-        below = (heads or groups or [top])[0]
-        if below.y0 - row.y1 > 1.6 * row.size or is_parted(row, below, barriers):
-            break
-        if any(id(p) in taken for p in row.pieces) or row.size > 1.35 * top.size:
-            break
-        if row.x0 < x0 - 3 * row.size or row.x1 > x1 + 4 * row.size:
-            break
-        lone = len(row.cells) == 1
-        if (row.x1 > first and not (lone and not _over_numbers(row, columns))) or (
-            lone and (heads or row.cells[0].text.startswith("(")) and row.x1 <= first
-        ):
-            heads.insert(0, row)
-        elif lone and not heads and len(groups) < 2 and len(row.cells[0].words) < 9:
-            groups.insert(0, row)
-        else:
-            break
-    while heads and heads[0].x1 <= first:
-        heads.pop(0)
-    return heads, groups if heads else []
-
-
-def _title_above(first: Row, rows: list[Row], box: tuple[float, float, float, float]) -> str:
-    """A heading right above the table: bold, in capitals, or a short line on its own."""
-    above = [r for r in rows if r.base < first.base - 0.5 * r.size and len(r.cells) == 1]
-    title: list[str] = []
-    top = first.y0
-    for row in reversed(above):
-        text = row.cells[0].text
-        strong = (
-            row.bold or text.upper() == text or bool(re.match(r"(table|exhibit)\s", text, re.I))
-        )
-        if top - row.y1 > 2.2 * row.size or not strong or row.x1 < box[0] or row.x0 > box[2]:
-            break
-        title.insert(0, text)
-        top = row.y0
-        if len(title) == 3:
-            break
-    return " ".join(title)
-
-
 def _wrapped_tail(run: Run) -> list[Row]:
     """The rest of the last row's label, where it runs on below."""
     last = run.rows[-1]
@@ -201,40 +133,6 @@ def _wrapped_tail(run: Run) -> list[Row]:
     near = row.y0 - last.y1 < 0.7 * row.size and len(row.cells) == 1
     starts = row.cells[0].text[0].islower() and last.label is not None
     return [row] if near and starts and row.x0 < run.columns()[0][0] else []
-
-
-def _spans(
-    row: Row, columns: list[tuple[float, float]], labels: int, underlines: list[Line]
-) -> dict[int, int]:
-    """The first column of each heading over several columns, by the heading's place in ``row``.
-
-    A heading's own extent does not tell what it spans: that is where the line
-    under it reaches to, or an even share of the columns around its middle.
-    """
-    over = [i for i, cell in enumerate(row.cells) if cell.x1 > columns[labels][0]]
-    count, share = len(columns) - labels, 0
-    if over and count > len(over) and count % len(over) == 0:
-        share = count // len(over)
-        for n, i in enumerate(over):
-            first, last = columns[labels + n * share], columns[labels + (n + 1) * share - 1]
-            cell = row.cells[i]
-            if abs(cell.x0 + cell.x1 - first[0] - last[1]) > 4.5 * row.size:
-                share = 0
-                break
-    if share:
-        return {i: labels + n * share for n, i in enumerate(over)}
-    found: dict[int, int] = {}
-    for i in over if len(over) < count else []:
-        cell = row.cells[i]
-        for x0, x1, y in underlines:
-            near = -0.3 * row.size < y - row.base < 0.9 * row.size
-            alone = not any(o is not cell and o.x1 > x0 and o.x0 < x1 for o in row.cells)
-            centred = abs(x0 + x1 - cell.x0 - cell.x1) < 3 * row.size
-            if near and alone and centred and x0 <= cell.x0 + 2 and x1 >= cell.x1 - 2:
-                under = [n for n, (a, b) in enumerate(columns) if x0 <= (a + b) / 2 <= x1]
-                if len(under) > 1:
-                    found[i] = max(under[0], labels)
-    return found
 
 
 def _spread(

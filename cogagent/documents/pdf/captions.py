@@ -10,18 +10,22 @@ from cogagent.documents.pdf.clusters import Rect, holds, join
 from cogagent.documents.pdf.text import spell_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cogagent.documents.pdf.flow import Paragraph
     from cogagent.documents.pdf.text import Piece, Word
 
-_FIGURE = r"figure|fig\.?|exhibit|chart|graph|plate|scheme|diagram|box|abbildung|abb\.?"
-_TABLE = r"table|tab\.?|exhibit|box|tabelle|tableau"
+_DRAWN = r"figure|fig\.?|chart|graph|plate|scheme|diagram|abbildung|abb\.?"
+_EITHER = "exhibit|box"
+_TABLE = r"table|tab\.?|tabelle|tableau"
 # After its number a caption has a colon, a stop, nothing or a title: "Figure 1 shows" is prose.
 _REST = (
     r"\s*(?:[A-Z]{0,2}\.?\d+(?:[.-]\d+)*[a-z]?|[IVX]+)"
     r"(?:\s*[.:|\u2013—-](?:\s|$)|\s*$|\s*\((?i:cont)|\s+[A-Z“\"])"
 )
-_FIGURES = re.compile(rf"^(?i:{_FIGURE}){_REST}")
-_TABLES = re.compile(rf"^(?i:{_TABLE}){_REST}")
+_ANCHORS = re.compile(rf"^(?i:{_DRAWN}){_REST}")
+_FIGURES = re.compile(rf"^(?i:{_DRAWN}|{_EITHER}){_REST}")
+_TABLES = re.compile(rf"^(?i:{_TABLE}|{_EITHER}){_REST}")
 _PART = re.compile(r"^\([a-z]\)\s")
 """What a part of a figure has as its own caption."""
 _REACH = 60.0
@@ -53,9 +57,7 @@ class Captions:
                 if places:
                     rest = [line.words for line in paragraph.lines[number + 1 :]]
                     self._use(paragraph)
-                    return spell_lines(
-                        [line.words[places[0] :], *rest], self._hyphenated
-                    ).text
+                    return spell_lines([line.words[places[0] :], *rest], self._hyphenated).text
         return ""
 
     def near(self, box: Rect, of: Literal["figure", "table"]) -> str:
@@ -109,17 +111,21 @@ class Claim:
     distance: float
 
 
-def find_anchors(pieces: list[Piece], prose: list[Piece], width: float) -> list[Anchor]:
-    """The captions of figures among upright pieces."""
+def find_anchors(
+    pieces: list[Piece], prose: Callable[[], list[Piece]], width: float
+) -> list[Anchor]:
+    """The captions of figures among upright pieces; ``prose`` is asked for if there are some."""
+    if not any(_ANCHORS.match(piece.text) for piece in pieces):
+        return []
     ordered = sorted(pieces, key=lambda p: p.base)
     anchors: list[Anchor] = []
     for at, piece in enumerate(ordered):
-        if not _FIGURES.match(piece.text) or _goes_on(ordered[:at], piece):
+        if not _ANCHORS.match(piece.text) or _goes_on(ordered[:at], piece):
             continue
         lines, box = [piece], _box(piece)
         for line in ordered[at + 1 :]:
             drop = line.base - lines[-1].base
-            if drop > 1.6 * piece.size or (drop > 0.5 * piece.size and _FIGURES.match(line.text)):
+            if drop > 1.6 * piece.size or (drop > 0.5 * piece.size and _ANCHORS.match(line.text)):
                 break
             even = abs(line.size - piece.size) < 0.12 * piece.size
             if even and min(line.x1, box[2]) > max(line.x0, box[0]) + piece.size:
@@ -127,7 +133,7 @@ def find_anchors(pieces: list[Piece], prose: list[Piece], width: float) -> list[
                 box = join(box, _box(line))
         anchors.append(Anchor(piece.words[0], box, lines))
     for anchor in anchors:
-        anchor.column = _column(anchor, anchors, prose, width)
+        anchor.column = _column(anchor, anchors, prose(), width)
     return anchors
 
 
@@ -206,7 +212,7 @@ def _served(claims: list[Claim]) -> tuple[int, float]:
 def _room(anchor: Anchor, others: list[Rect], side: int, height: float) -> Rect:
     """The column above (-1) or below (1) the caption as far as no other text stands there."""
     left, right = anchor.column
-    x0, y0, x1, y1 = anchor.box
+    _, y0, _, y1 = anchor.box
     beside = [o for o in others if min(o[2], right) - max(o[0], left) > 10]
     if side < 0:
         top = max((o[3] for o in beside if o[3] < y0 + 3), default=0.0)

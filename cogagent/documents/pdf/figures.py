@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -84,30 +85,22 @@ def find_regions(
     if parts is None:
         return [], pieces
     placed = [(piece, t, shown(piece, t)) for t, group in pieces.items() for piece in group]
-    plots = find_plots(parts, placed)
-    clusters = [c for c in find_clusters(parts, size) if not any(holds(p, c) for p in plots)]
-    clusters += plots
-    legend = {id(p) for p in pieces[0] if has_swatch(p, parts)}
-    prose = [p for p in prose_lines(pieces[0]) if id(p) not in legend]
-    anchors = find_anchors(pieces[0], prose, size[0])
+    clusters, plots = _with_plots(find_clusters(parts, size), find_plots(parts, placed))
     finder = _Finder(parts, placed, plots, size, body)
-    blocks = [(p.x0, p.y0, p.x1, p.y1) for p in prose]
+    anchors = find_anchors(pieces[0], lambda: finder.prose, size[0])
     regions: list[Region] = []
-    for claim in find_claims(anchors, prose, clusters, size):
-        regions += finder.claimed(claim)
+    if anchors:
+        for claim in find_claims(anchors, finder.prose, clusters, size):
+            regions += finder.claimed(claim)
     for box in clusters:
-        if any(holds(region.box, box) for region in regions):
-            continue
-        if box in plots:
-            regions.append(Region(box, "figure", room=free_room(box, blocks, size)))
-        else:
+        if not any(holds(region.box, box) for region in regions):
             regions += finder.unclaimed(box)
-    fixed = {id(p) for p in prose}
+    if not regions:
+        return [], pieces
+    fixed = {id(p) for p in finder.prose}
     if any(region.kind == "figure" for region in regions):
         found = tables(set())
-        regions = [
-            r for r in regions if r.kind == "image" or not _is_in_table(r, found, parts)
-        ]
+        regions = [r for r in regions if r.kind == "image" or not _is_in_table(r, found, parts)]
         if found:
             # A table beside a figure must not lose its cells as labels of the figure.
             drawn = {id(p) for p, _, at in placed if any(holds(r.box, at) for r in regions)}
@@ -117,10 +110,22 @@ def find_regions(
     regions = regions[:MAX_REGIONS]
     captions = {id(p) for anchor in anchors for p in anchor.pieces}
     others = [entry for entry in placed if id(entry[0]) not in captions]
-    take_text(regions, others, fixed, legend, body)
+    take_text(regions, others, fixed, finder.legend, body)
     taken = {id(piece) for region in regions for piece in region.pieces}
     rest = {t: [p for p in group if id(p) not in taken] for t, group in pieces.items()}
     return regions, rest
+
+
+def _with_plots(clusters: list[Rect], plots: list[Rect]) -> tuple[list[Rect], list[Rect]]:
+    """The clusters with those of a plot as one, and which of them are plots."""
+    grown: list[Rect] = []
+    for plot in plots:
+        own = [c for c in clusters if holds(plot, c) or holds(c, plot)]
+        clusters = [c for c in clusters if c not in own]
+        for cluster in own:
+            plot = join(plot, cluster)
+        grown.append(plot)
+    return clusters + grown, grown
 
 
 def _is_in_table(region: Region, tables: list[Rect], parts: Parts) -> bool:
@@ -162,6 +167,15 @@ class _Finder:
         self.area = size[0] * size[1]
         largest = max((piece.size for piece, _, _ in placed), default=0.0)
         self.title = largest if largest >= 1.35 * body else None
+        self.legend: set[int] = set()
+        """Ids of entries of legends that are as long as lines of prose."""
+
+    @cached_property
+    def prose(self) -> list[Piece]:
+        """Lines of running text, which belong to no figure."""
+        lines = prose_lines([piece for piece, turns, _ in self.placed if turns == 0])
+        self.legend = {id(piece) for piece in lines if has_swatch(piece, self.parts)}
+        return [piece for piece in lines if id(piece) not in self.legend]
 
     def claimed(self, claim: Claim) -> list[Region]:
         """The region that a caption stands at, or several pictures under one caption."""
@@ -182,6 +196,12 @@ class _Finder:
 
     def unclaimed(self, box: Rect) -> list[Region]:
         """The region that a cluster without caption is, if any."""
+        if box in self.plots:
+            text = self._text(box)
+            if self._is_wordy(box) or self._is_decoration(box, text) or _is_tabular(text):
+                return []
+            blocks = [(p.x0, p.y0, p.x1, p.y1) for p in self.prose]
+            return [Region(box, "figure", room=free_room(box, blocks, self.size))]
         box = self._with_grid(box, None)
         kind = self._kind(box)
         return [Region(box, kind)] if kind is not None else []
@@ -207,7 +227,7 @@ class _Finder:
         return width * height > _LEAST_AREA * self.area and min(width, height) > 18
 
     def _picture(self, box: Rect) -> Kind | None:
-        """``image`` where an embedded picture fills the cluster, or ``figure`` if it is drawn on."""
+        """What a cluster is that an embedded picture fills: ``figure`` if it is drawn on."""
         width, height = box[2] - box[0], box[3] - box[1]
         pictures = self.parts.pictures[inside(self.parts.pictures, box)]
         sides = pictures[:, 2:] - pictures[:, :2]
@@ -241,7 +261,7 @@ class _Finder:
         if width * height < 2 * _LEAST_AREA * self.area or min(width, height) < 36:
             return None
         text = self._text(box)
-        if self._is_wordy(box) or self._is_cover(text) or _is_tabular(text):
+        if self._is_wordy(box) or self._is_decoration(box, text) or _is_tabular(text):
             return None
         shapes = int(inside(self.parts.shapes, box).sum())
         boxes = self.parts.boxes[inside(self.parts.boxes, box)]
@@ -254,9 +274,12 @@ class _Finder:
             return "figure" if shapes >= 8 or text else None
         return "figure" if _are_bars(boxes) else None
 
-    def _is_cover(self, text: list[Piece]) -> bool:
-        """The title of the page stands in it: what is drawn there is decoration."""
-        return self.title is not None and any(piece.size >= self.title for piece in text)
+    def _is_decoration(self, box: Rect, text: list[Piece]) -> bool:
+        """Strokes behind the title of the page, or running off the page behind other text."""
+        width, height = self.size
+        bleeds = min(box[0], box[1], width - box[2], height - box[3]) < 2
+        titled = self.title is not None and any(piece.size >= self.title for piece in text)
+        return titled or (bleeds and bool(text))
 
 
 def _sticks_out(box: Rect, at: Rect) -> bool:

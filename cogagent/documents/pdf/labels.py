@@ -96,12 +96,17 @@ def take_text(
             if id(piece) not in taken and holds(region.box, at):
                 take(region, piece, at)
     figures = [region for region in regions if region.kind == "figure"]
-    for region in figures * _ROUNDS:
-        for piece, turns, at in placed:
-            free = id(piece) not in taken and id(piece) not in fixed
-            short = len(piece.words) <= _WORDS or id(piece) in legend
-            if free and short and _is_label(region, piece, turns, at, body):
-                take(region, piece, at)
+    free = [
+        entry
+        for entry in placed
+        if id(entry[0]) not in fixed and (len(entry[0].words) <= _WORDS or id(entry[0]) in legend)
+    ]
+    for _ in range(_ROUNDS if figures else 0):
+        free = [entry for entry in free if id(entry[0]) not in taken]
+        for region in figures:
+            for piece, turns, at in free:
+                if id(piece) not in taken and _is_label(region, piece, turns, at, body):
+                    take(region, piece, at)
 
 
 def _is_label(region: Region, piece: Piece, turns: int, at: Rect, body: float) -> bool:
@@ -130,4 +135,5 @@ def _is_label(region: Region, piece: Piece, turns: int, at: Rect, body: float) -
 def _is_heading(piece: Piece, box: Rect, body: float) -> bool:
     """It may head the text, and is not set over the middle of the figure as its title is."""
     centred = abs(piece.x0 + piece.x1 - box[0] - box[2]) < 0.2 * (box[2] - box[0])
-    return heading_level([piece], body) is not None and not centred
+    strong = piece.bold and piece.size >= 0.95 * body
+    return (strong or heading_level([piece], body) is not None) and not centred

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 
-from cogagent.documents.pdf.page import UNREADABLE, PageReader, open_page, page_frame
+from cogagent.documents.pdf.frame import UNREADABLE, open_page, page_frame
+from cogagent.documents.pdf.page import PageReader
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,

@@ -26,17 +26,22 @@ def find_plots(parts: Parts, placed: list[Placed]) -> list[Rect]:
     if len(rules) < 2 or len(rules) > _MOST_RULES:
         return []
     flat = rules[:, 2] - rules[:, 0] > rules[:, 3] - rules[:, 1]
-    ticks = [
+    areas = [area for area in _corners(rules[flat], rules[~flat]) if _is_drawn(area, parts)]
+    grids = [grid for grid in _grids(rules[flat]) if _is_drawn(_around(grid), parts)]
+    if not areas and not grids:
+        return []
+    numbers = [
         (word.x0, word.y0, word.x1, word.y1)
         for piece, turns, _ in placed
         for word in piece.words
         if turns == 0 and is_number(word.text)
     ]
-    boxes = np.array(ticks, np.float64).reshape(-1, 4)
+    ticks = np.array(numbers, np.float64).reshape(-1, 4)
+    areas = [area for area in areas if _has_ticks(area, ticks)]
+    areas += [_around(grid) for grid in grids if _is_level(grid, ticks)]
     found: list[Rect] = []
-    for area in [*_corners(rules[flat], rules[~flat]), *_grids(rules[flat])]:
-        if _is_drawn(area, parts) and _has_ticks(area, boxes):
-            _add(found, area)
+    for area in areas:
+        _add(found, area)
     return found
 
 
@@ -51,18 +56,29 @@ def _corners(flat: Floats, steep: Floats) -> list[Rect]:
     return found
 
 
-def _grids(flat: Floats) -> list[Rect]:
-    """What level rules with the same ends span, as grid lines have them."""
+def _grids(flat: Floats) -> list[Floats]:
+    """Level rules with the same ends, as grid lines have them."""
     groups: dict[tuple[int, int], list[list[float]]] = {}
     for rule in flat.tolist():
         groups.setdefault((round(rule[0]), round(rule[2])), []).append(rule)
-    found = []
-    for lines in groups.values():
-        if len(lines) >= _TICKS:
-            x0, y0, x1, y1 = np.array(lines).T
-            area = (float(x0.min()), float(y0.min()), float(x1.max()), float(y1.max()))
-            found.append(area)
-    return found
+    return [np.array(lines) for lines in groups.values() if len(lines) >= _TICKS]
+
+
+def _around(rules: Floats) -> Rect:
+    x0, y0, x1, y1 = rules.T
+    return float(x0.min()), float(y0.min()), float(x1.max()), float(y1.max())
+
+
+def _is_level(grid: Floats, ticks: Floats) -> bool:
+    """Numbers stand at the very height of the lines; in tables they stand over them."""
+    area = _around(grid)
+    beside = (ticks[:, 2] < area[0] + _TOUCH) | (ticks[:, 0] > area[2] - _TOUCH)
+    height = ticks[:, 3] - ticks[:, 1]
+    near = (ticks[:, 2] > area[0] - 2.5 * height) & (ticks[:, 0] < area[2] + 2.5 * height)
+    middle = (ticks[:, 1] + ticks[:, 3]) / 2
+    off = np.abs(middle[:, None] - (grid[:, 1] + grid[:, 3])[None] / 2)
+    level = off < 0.3 * height[:, None]
+    return int(level[beside & near].any(axis=0).sum()) >= _TICKS
 
 
 def _is_drawn(area: Rect, parts: Parts) -> bool:

@@ -11,7 +11,12 @@ from cogagent.documents.pdf.text import Piece, Word, make_piece, same_line
 _CURRENCY = re.compile(r"^(US|C|A|HK|NZ|R)?[$€£¥₹]$|^(EUR|USD|GBP|Rs\.?)$")
 _CLOSING = re.compile(r"^[)\]%]+%?$|^pts?\.?$|^bps$")
 _DASH = re.compile(r"^[—\u2013-]{1,3}$|^(n/?a|n\.?m\.?|nil|\*)$", re.IGNORECASE)
-_YEAR = re.compile(r"^(fy\s?|q[1-4]\s?)?(19|20)\d\d[*)]?$|^fy\s?\d\d$", re.IGNORECASE)
+_YEAR = re.compile(
+    # A year, marked with notes or compared with another: "2017 (1)", "2022 vs. 2021".
+    r"^(fy\s?|q[1-4]\s?)?(19|20)\d\d[*)]?(\s*\(\d\))*(\s?(vs?\.?|to|[-/\u2013])\s?(19|20)\d\d)?$"
+    r"|^fy\s?\d\d$|^\d\d vs\.? \d\d$",
+    re.IGNORECASE,
+)
 _LIST = re.compile(r"^\(?\d{1,2}[.)]$|^\[\d+\]$|^\d+\.$")
 
 
@@ -151,6 +156,14 @@ def _cell(words: list[Word]) -> TableCell:
     sign = number and len(words) > 1 and _CURRENCY.match(words[0].text)
     left = words[1].x0 if sign else words[0].x0
     return TableCell(words, text, left, max(w.x1 for w in words), number)
+
+
+def is_parted(above: Row, below: Row, barriers: list[Piece]) -> bool:
+    """A line of prose stands between two rows."""
+    x0, x1 = min(above.x0, below.x0), max(above.x1, below.x1)
+    return any(
+        above.base < p.base < below.base and min(p.x1, x1) - max(p.x0, x0) > 0 for p in barriers
+    )
 
 
 def split_cells(row: Row, columns: list[tuple[float, float]]) -> None:

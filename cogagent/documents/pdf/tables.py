@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cogagent.documents.pdf.build import Line, Run, build_table, is_parted, merge_intervals
+from cogagent.documents.pdf.build import Run, build_table, merge_intervals
 from cogagent.documents.pdf.grid import find_grids
 from cogagent.documents.pdf.lanes import split_lanes
 from cogagent.documents.pdf.rows import (
     Row,
     TableCell,
+    is_parted,
     prose_pieces,
     visual_rows,
 )
 from cogagent.documents.pdf.text import Piece, make_piece
 
 if TYPE_CHECKING:
+    from cogagent.documents.pdf.header import Line
     from cogagent.documents.pdf.objects import Drawing
     from cogagent.documents.pdf.table import Table
 
