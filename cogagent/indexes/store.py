@@ -93,7 +93,8 @@ class Store:
             home.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             raise StorageError(
-                f"cannot make the home {str(home)!r}: {error}.", remedy="Choose another with --home."
+                f"cannot make the home {str(home)!r}: {error}.",
+                remedy="Choose another with --home.",
             ) from error
         self.home = home
         self.text = text
@@ -374,6 +375,15 @@ class Store:
     def evidence(self, ids: Sequence[int]) -> dict[int, Evidence]:
         """Chunks as evidence without score, by id; ids that are gone are left out."""
         return rows.evidence(self.catalogue.reader(), ids)
+
+    def worded(self, ids: Iterable[int]) -> set[int]:
+        """Those of the chunks that have words on the page, or a caption."""
+        rows = self.catalogue.reader().execute(
+            "SELECT id FROM chunks WHERE id IN (SELECT value FROM json_each(?)) "
+            "AND (length(words) > 0 OR caption <> '')",
+            (json.dumps(list(ids)),),
+        )
+        return {row[0] for row in rows}
 
     def size(self, collection: str, space: Space) -> int:
         """How many vectors a collection has in a space."""

@@ -13,7 +13,8 @@ from cogagent.retrievers.text import DEPTH, TextRetriever, to_evidence
 from cogagent.types import Evidence, Query
 
 SHOWN_WEIGHT = 0.5
-"""Of what a picture shows, against the words in and about it."""
+"""Of what a picture shows, against the words in it and its caption. A picture without
+any is ranked by what it shows alone: its text only repeats what the network saw."""
 
 
 class ImageRetriever:
@@ -62,10 +63,11 @@ class ImageRetriever:
     def rank(self, text: str) -> Scores:
         """Scores from 0 to 1 of the pictures that match ``text``."""
         said, shown = scaled(self._texts.rank(text, kinds=("image",))), self.shown(text)
-        return {
-            key: SHOWN_WEIGHT * shown.get(key, 0.0) + (1 - SHOWN_WEIGHT) * said.get(key, 0.0)
-            for key in said.keys() | shown.keys()
-        }
+        worded = self._store.worded(said)
+        scores = dict(shown)
+        for key in worded | (said.keys() - shown.keys()):
+            scores[key] = SHOWN_WEIGHT * shown.get(key, 0.0) + (1 - SHOWN_WEIGHT) * said[key]
+        return scores
 
     def shown(self, text: str) -> Scores:
         """Scores from 0 to 1 of the pictures that show what ``text`` says."""
