@@ -76,7 +76,7 @@ class Composer:
     def _find(self, question: str, evidence: Sequence[Evidence]) -> Reading | None:
         """What answers ``question``; its passage number counts in ``evidence``."""
         passages = [
-            Passage(text=piece.text, kind=piece.modality, title=piece.title, score=piece.score)
+            Passage(piece.text, piece.modality, piece.title, piece.score, piece.context)
             for piece in evidence
         ]
         seen = read_pictures(question, passages)

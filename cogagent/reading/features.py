@@ -1,4 +1,4 @@
-"""Numbers that tell an answering sentence from another, and answered questions from unanswered ones."""
+"""Numbers that tell an answering sentence from another, and whether it answers at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from cogagent.reading.evidence import Candidate, Evidence, unit
+from cogagent.reading.candidates import Candidate
+from cogagent.reading.evidence import Evidence, unit
 from cogagent.reading.passage import FloatArray
 from cogagent.reading.phrases import ANY_CHUNK, WANTED, phrases
 
@@ -25,11 +26,12 @@ SENTENCE = (
     "lag",  # how far the passage's retrieval score lies behind the best
 )
 DECISION = ("similarity", "alignment_passage", "coverage", "coverage_passage", "standout")
-"""What the decision to answer looks at: the best sentence, and how far it stands out from the other passages."""
+"""What the decision to answer looks at: the best sentence, and how far it stands out from the
+other passages."""
 
 
 def sentence_features(evidence: Evidence) -> FloatArray:
-    """Return one row of features (``SENTENCE``) for each candidate."""
+    """Return one row of features (``SENTENCE``) for each candidate; zeros for a table row."""
     question, weights = evidence.question, evidence.weights
     asked = set(evidence.stems)
     pairs = [(a.stem, b.stem) for a, b in pairwise(question.terms)]
@@ -46,8 +48,11 @@ def sentence_features(evidence: Evidence) -> FloatArray:
     passage_best = title_best.copy()
     np.maximum.at(passage_best, passage_of, term_best)
 
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for place, candidate in enumerate(evidence.candidates):
+        if candidate.view is not None:
+            rows.append((0.0,) * len(SENTENCE))
+            continue
         own = term_best[place]
         before = (
             own if candidate.previous is None else np.maximum(own, term_best[candidate.previous])
@@ -60,7 +65,7 @@ def sentence_features(evidence: Evidence) -> FloatArray:
         )
         rows.append(
             (
-                pooled,
+                float(pooled),
                 weights @ own,
                 weights @ before,
                 weights @ titled,
@@ -90,8 +95,8 @@ def decision_features(
         neutral: What stands for "standout" when fewer than two other passages give no measure.
 
     Returns:
-        One row. "standout" is the best score less the median of the other passages' best; a median, so that a second
-        document that says the same does not speak against the first.
+        One row. "standout" is the best score less the median of the other passages' best; a
+        median, so that a second document that says the same does not speak against the first.
     """
     place = int(np.argmax(scores))
     passage = evidence.candidates[place].passage

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cogagent.reading.evidence import Candidate, Evidence, overlapping
+from cogagent.reading.candidates import Candidate
+from cogagent.reading.evidence import Evidence, overlapping
 from cogagent.reading.passage import Encoder, FloatArray
 from cogagent.reading.phrases import ANY_CHUNK, WANTED, Phrase, phrases
 from cogagent.reading.question import QUESTION_WORD, STOPWORDS, AnswerType, words
@@ -40,7 +41,7 @@ MAX_WORDS = 8
 _TYPED = frozenset(WANTED) - {AnswerType.NAME}
 _NUMERIC = frozenset({"number", "date", "money", "percent", "measure"})
 _NAMED = frozenset({"name", "person"})
-_STOP = re.compile(r"[,;:()\[\]\"“”—]| [-–] |[.!?](?=\s|$)")
+_STOP = re.compile(r"[,;:()\[\]\"\u201c\u201d\u2014]| [-\u2013] |[.!?](?=\s|$)")
 _PREPOSITION_WORDS = """
 in on at from to by for with of during after before under into near against between among through
 """
@@ -59,8 +60,8 @@ STANDS_ALONE = frozenset(
 def spans(text: str, candidate: Candidate) -> tuple[list[tuple[int, int]], list[Phrase]]:
     """Return the ranges that may be the phrase, and the phrases whose kind is known.
 
-    The ranges are those phrases and every run of up to eight words that crosses no punctuation and neither begins nor
-    ends with a function word.
+    The ranges are those phrases and every run of up to eight words that crosses no punctuation and
+    neither begins nor ends with a function word.
     """
     known = phrases(text)
     found = {(phrase.start, phrase.end) for phrase in known}
@@ -180,7 +181,7 @@ def _aligned(evidence: Evidence, by_word: FloatArray) -> tuple[int, FloatArray]:
 def _question_word(
     evidence: Evidence, by_word: FloatArray
 ) -> tuple[FloatArray, tuple[int, int] | None]:
-    """Return each word's likeness to the question word, centred, and where the question word stands."""
+    """Return each word's likeness to the question word, centred, and where that stands."""
     match = QUESTION_WORD.search(evidence.question.text)
     tokens = (
         overlapping(evidence.offsets, *match.span())

@@ -40,12 +40,15 @@ class Passage:
         kind: "text", "table" or "image" (caption, tags and words read in the picture).
         title: Title of its document; empty when there is none.
         score: Retrieval score; only differences between the passages of one question count.
+        context: What stands above it: title and headings, then caption and header of a table. Read
+            for tables only.
     """
 
     text: str
     kind: Kind = "text"
     title: str = ""
     score: float = 0.0
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,10 @@ class Reading:
         passage: Number of the best sentence's passage; None when there was nothing to read.
         start: First character of the best sentence in the passage's text.
         end: One past its last character.
-        answer_start: First character of the narrowed phrase in the passage's text; None when the sentence stands alone.
+        answer_start: First character of the narrowed phrase in the passage's text; None when the
+            sentence stands alone. The phrase stands in the sentence or row, or in the table's
+            header when a column is
+            asked for.
         answer_end: One past the phrase's last character.
         ranked: The sentences, best first; the first is the one above.
         expected: The kind of answer the question's wording expects.

@@ -12,16 +12,17 @@ from functools import lru_cache
 
 import snowballstemmer
 
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?|\w", re.UNICODE)
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\w", re.UNICODE)
 _STEMMER = snowballstemmer.stemmer("english")
 
 _FUNCTION_WORDS = """
-a about after all also am an and any are as at be because been before being between but by can could did do does
-doing done during each for from get gets give given had has have having he her hers him his how i if in into is
-it its itself many may me might more most much must my no nor not of off often on once one or other our over own
-she should so some such than that the their them then there these they this those through to too under until up
-upon us very was we were what when where which while who whom whose why will with within would you your
-according name named call called kind type sort long far tall old
+a about after all also am an and any are as at be because been before being between but by can
+could did do does doing done during each for from get gets give given had has have having he her
+hers him his how i if in into is it its itself many may me might more most much must my no nor
+not of off often on once one or other our over own she should so some such than that the their
+them then there these they this those through to too under until up upon us very was we were what
+when where which while who whom whose why will with within would you your according name named
+call called kind type sort long far tall old
 """
 STOPWORDS = frozenset(_FUNCTION_WORDS.split())
 
@@ -63,7 +64,7 @@ class Question:
         text: The question as it was asked.
         terms: Its content words, in order; a word asked for twice appears twice.
         expected: The kind of answer its wording expects.
-        focus: Stems of the noun the question word belongs to ("which *river*", "how many *goals*").
+        focus: Stems of the noun of the question word ("which *river*", "how many *goals*").
     """
 
     text: str
@@ -75,7 +76,7 @@ class Question:
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """Return the English Snowball stem of a word, lower case, without a possessive ending."""
-    lowered = word.lower().replace("’", "'")
+    lowered = word.lower().replace("\u2019", "'")
     if lowered.endswith("'s"):
         lowered = lowered[:-2]
     if lowered.isascii() and lowered.isalpha():
@@ -86,8 +87,8 @@ def stem(word: str) -> str:
 def words(text: str) -> list[Word]:
     """Return the words of a text in order, with their character ranges.
 
-    A word is *strong* when a passage that answers should hardly do without it: a number, or a word with a capital
-    that does not merely open the text.
+    A word is *strong* when a passage that answers should hardly do without it: a number, or a
+    word with a capital that does not merely open the text.
     """
     found = []
     for match in _WORD.finditer(text):
@@ -113,35 +114,42 @@ _PLACEISH = (
 )
 _RULES: tuple[tuple[str, AnswerType], ...] = (
     (
-        r"^\s*(?:what|who) (?:is|are|was|were) (?:an? |the )?(?:[\w'’-]+ ?){1,3}\??\s*$",
+        r"^\s*(?:what|who) (?:is|are|was|were) (?:an? |the )?(?:[\w'\u2019-]+ ?){1,3}\??\s*$",
         AnswerType.DEFINITION,
     ),
     (
-        r"\b(?:what|which) (?:percentage|percent|proportion|share|fraction)\b|\bhow (?:many|much) percent",
+        r"\b(?:what|which) (?:percentage|percent|proportion|share|fraction)\b|\bhow (?:many"
+        r"|much) percent",
         AnswerType.PERCENT,
     ),
     (
-        r"\bhow much (?:money|did .*\b(?:cost|pay|spend|spent|paid|earn)|does .*\bcost|was .*\bpaid|is .*\bpaid)"
-        r"|\bwhat (?:was|is|were|are) the (?:\w+ )?(?:price|cost|salary|fee|revenue|budget|profit)\b"
+        r"\bhow much (?:money|did .*\b(?:cost|pay|spend|spent|paid|earn)|does .*\bcost"
+        r"|was .*\bpaid|is .*\bpaid)"
+        r"|\bwhat (?:was|is|were|are) the (?:\w+ )?(?:price|cost|salary|fee|revenue|budget"
+        r"|profit)\b"
         r"|\bwhat (?:price|sum of money|amount of money)\b",
         AnswerType.MONEY,
     ),
     (
-        r"\bhow (?:long|far|tall|high|wide|deep|old|fast|big|large|heavy|hot|cold|late|early|thick)\b",
+        r"\bhow (?:long|far|tall|high|wide|deep|old|fast|big|large|heavy|hot|cold|late"
+        r"|early|thick)\b",
         AnswerType.MEASURE,
     ),
     (
-        r"\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:\w+ )?(?:length|height|width|depth|weight|distance|"
+        r"\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:\w+ )?(?:length|height|width"
+        r"|depth|weight|distance|"
         r"temperature|speed|size|age|altitude|elevation|duration)\b",
         AnswerType.MEASURE,
     ),
     (
-        r"\bhow (?:many|much)\b|\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:total |average |exact )?"
+        r"\bhow (?:many|much)\b|\b(?:what|which) (?:was |is |are |were )?(?:the )?(?:total "
+        r"|average |exact )?"
         r"(?:number|amount|population|score|rate|ratio|quantity|total)\b",
         AnswerType.NUMBER,
     ),
     (
-        rf"\bwhen\b|\b(?:what|which) (?:\w+ )?(?:{_MONTHISH})s?\b|\bhow (?:recently|soon)\b|\bsince when\b",
+        rf"\bwhen\b|\b(?:what|which) (?:\w+ )?(?:{_MONTHISH})s?\b|\bhow (?:recently|soon)\b"
+        rf"|\bsince when\b",
         AnswerType.DATE,
     ),
     (
@@ -171,7 +179,8 @@ _RULES: tuple[tuple[str, AnswerType], ...] = (
 _COMPILED = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _RULES)
 FOCUS = re.compile(
     r"\b(?:what|which|how many|how much)\s+((?:[^\W\d_]+[\s-]+){0,3}?[^\W\d_]+?)"
-    r"(?=\s+(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|in|of|on|at|for|from|to|by|with|that|who|which)\b|\?|$)",
+    r"(?=\s+(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|in|of"
+    r"|on|at|for|from|to|by|with|that|who|which)\b|\?|$)",
     re.IGNORECASE,
 )
 

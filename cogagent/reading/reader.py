@@ -1,21 +1,34 @@
-"""The extractive reader: it finds the sentence that answers and quotes it, or says that the passages do not answer."""
+"""The extractive reader: it quotes the sentence or row that answers, or says that none does."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from cogagent.reading import narrowing, tables
+from cogagent.reading import narrowing
+from cogagent.reading.candidates import RowView
+from cogagent.reading.cells import place_of
 from cogagent.reading.evidence import Evidence, gather
 from cogagent.reading.features import decision_features, sentence_features
 from cogagent.reading.passage import Encoder, FloatArray, Passage, RankedSentence, Reading
 from cogagent.reading.question import Question, analyse
+from cogagent.reading.table_features import (
+    TABLE_DECISION,
+    row_features,
+    table_decision_features,
+)
+from cogagent.reading.values import periods
 from cogagent.reading.weights import Weights
 
 MAX_PASSAGES = 6
 """How many passages are read: the answer stands in the first three for all but a few questions."""
+_OTHER_PERIOD = -3.0
+"""Most that speaks for a row of another year, month or day than was asked for."""
+_CLEAR = 0.03
+"""How much more alike the question a column has to be that it names in other words."""
 
 
 class ExtractiveReader:
@@ -47,19 +60,19 @@ class ExtractiveReader:
             passages: What was retrieved, best first; the first six are read.
 
         Returns:
-            The best sentence, the phrase in it, the ranking, and whether the sentence is offered as the answer. Every
-            range quotes a passage exactly.
+            The best sentence, the phrase in it, the ranking, and whether the sentence is offered
+            as the answer. Every range quotes a passage exactly.
         """
         asked = analyse(question)
         evidence = gather(asked, passages[:MAX_PASSAGES], self._encoder)
         if not evidence.candidates:
             missing = tuple(dict.fromkeys(question[term.start : term.end] for term in asked.terms))
             return Reading(False, 0.0, None, 0, 0, None, None, (), asked.expected, missing)
-        features = sentence_features(evidence)
-        scores = features @ self._weights.sentence
+        features, rows = sentence_features(evidence), row_features(evidence)
+        scores = candidate_scores(features, rows, self._weights)
         order = np.argsort(-scores, kind="stable")
         best = evidence.candidates[int(order[0])]
-        confidence = self._confidence(evidence, features, scores)
+        confidence = self._confidence(evidence, features, rows, scores)
         phrase = self._narrow(evidence, int(order[0]))
         held = evidence.passage_stems[best.passage]
         return Reading(
@@ -81,27 +94,45 @@ class ExtractiveReader:
             ),
         )
 
-    def _confidence(self, evidence: Evidence, features: FloatArray, scores: FloatArray) -> float:
-        row = decision_features(evidence, features, scores, self._weights.neutral_standout)
-        return 1.0 / (
-            1.0 + math.exp(-float(row @ self._weights.decision) - self._weights.decision_bias)
-        )
+    def _confidence(
+        self, evidence: Evidence, features: FloatArray, rows: FloatArray, scores: FloatArray
+    ) -> float:
+        weights = self._weights
+        if evidence.candidates[int(np.argmax(scores))].view is None:
+            row = decision_features(evidence, features, scores, weights.neutral_standout)
+            margin = float(row @ weights.decision) + weights.decision_bias
+        else:
+            row = table_decision_features(evidence, rows, scores)
+            margin = float(row @ weights.table_decision) + weights.table_decision_bias
+            if row[TABLE_DECISION.index("period_other")]:
+                margin = min(margin, _OTHER_PERIOD)
+        return 1.0 / (1.0 + math.exp(-margin))
 
     def _narrow(self, evidence: Evidence, place: int) -> tuple[int, int] | None:
         best = evidence.candidates[place]
         passage = evidence.passages[best.passage]
         question = evidence.question
-        if passage.kind == "table":
-            return tables.cell_for(
-                question, passage.text, tables.parse(passage.text), (best.start, best.end)
-            )
+        if best.view is not None:
+            choice = best.view.choice
+            if choice.column is None and choice.part == "value":
+                choice = replace(choice, column=self._column(question, best.view))
+            return place_of(passage.text, best.view.table, best.view.row, choice, evidence.wish)
         if question.expected in narrowing.STANDS_ALONE:
             return None
-        return self._phrase(evidence, place, question, passage.text[best.start : best.end])
+        return self._phrase(evidence, place, passage.text[best.start : best.end])
 
-    def _phrase(
-        self, evidence: Evidence, place: int, question: Question, text: str
-    ) -> tuple[int, int] | None:
+    def _column(self, question: Question, view: RowView) -> int | None:
+        """Choose among columns that the question names in other words, if at all."""
+        columns = [n for n in view.row.filled() if view.row.columns[n]]
+        if len(columns) < 2 or any(periods(view.row.columns[n]) for n in columns):
+            return None
+        shown = [f"{view.row.label}, {view.row.columns[n]}" for n in columns]
+        vectors = self._encoder.embed([question.text, *shown])
+        alike = vectors[1:] @ vectors[0]
+        order = np.argsort(-alike, kind="stable")
+        return columns[order[0]] if alike[order[0]] > alike[order[1]] + _CLEAR else None
+
+    def _phrase(self, evidence: Evidence, place: int, text: str) -> tuple[int, int] | None:
         best = evidence.candidates[place]
         ranges, known = narrowing.spans(text, best)
         if not ranges or not best.similarity.size:
@@ -114,3 +145,14 @@ class ExtractiveReader:
             int(short[np.argmax(np.hstack([rows[short], embedded]) @ self._weights.span_embedded)])
         ]
         return best.start + start, best.start + end
+
+
+def candidate_scores(features: FloatArray, rows: FloatArray, weights: Weights) -> FloatArray:
+    """Return the ranking scores of all candidates.
+
+    Args:
+        features: Rows of ``sentence_features``, zeros for a table row.
+        rows: Rows of ``row_features``, zeros for a sentence.
+        weights: Fitted weights.
+    """
+    return np.asarray(features @ weights.sentence + rows @ weights.row, dtype=np.float32)

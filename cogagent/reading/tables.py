@@ -1,14 +1,41 @@
-"""Rows of a table that stands as text: one row a line, cells joined by " | ", header lines first."""
+"""A table that stands as text, one row a line, cells joined by " | ", taken apart."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from cogagent.reading.question import AnswerType, Question, words
+from cogagent.reading.values import kind, periods
 
 _SEPARATOR = re.compile(r"(?<=\s)\|(?=\s)|^\|(?=\s)|(?<=\s)\|$")
-_ASKS_LABEL = frozenset({AnswerType.NAME, AnswerType.PERSON, AnswerType.PLACE})
+_TOTAL = re.compile(r"\s*(?:sub-?)?total\b", re.IGNORECASE)
+_NO_VALUE = frozenset({"text", "date", "empty"})
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that holds values.
+
+    Attributes:
+        start: First character of its line.
+        end: One past the last.
+        cells: Character ranges of its cells.
+        label: Its first cell, with the lines it was wrapped from.
+        section: The headings it stands under within the table.
+        columns: Header text above each of its cells; empty for the first.
+    """
+
+    start: int
+    end: int
+    cells: tuple[Range, ...]
+    label: str
+    section: str
+    columns: tuple[str, ...]
+
+    def filled(self) -> list[int]:
+        """Return the places of the cells after the label that hold anything."""
+        return [n for n, (start, end) in enumerate(self.cells) if n > 0 and end > start]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,38 +43,36 @@ class Table:
     """A table taken apart.
 
     Attributes:
+        caption: What stands above all columns: caption, units, a header cell over the whole width.
+        path: Title and headings of the document above the table.
+        corner: The header of the labels.
         header: Character ranges of the header lines.
-        rows: Character ranges of the other lines that hold anything.
+        heads: The header cell that names each column, the lowest; None where the header is not in
+            the text.
+        rows: The rows that hold values.
     """
 
-    header: tuple[tuple[int, int], ...]
-    rows: tuple[tuple[int, int], ...]
+    caption: str
+    path: str
+    corner: str
+    header: tuple[Range, ...]
+    heads: tuple[Range | None, ...]
+    rows: tuple[Row, ...]
 
 
-def parse(text: str) -> Table:
-    """Find a table's header and rows.
+@dataclass(slots=True)
+class _Lines:
+    """Lines of a table sorted into caption, header and the rest."""
 
-    The first line is header, and so is each line after it whose first cell is empty, since such a line names columns
-    and not a row. A table of one line has a row and no header.
-    """
-    lines = [
-        (m.start(), m.end())
-        for m in re.finditer(r"[^\n]+", text)
-        if m.group().replace("|", "").strip()
-    ]
-    count = min(1, len(lines) - 1) if lines else 0
-    while 0 < count < len(lines) - 1 and not _first_cell(text[slice(*lines[count])]):
-        count += 1
-    return Table(tuple(lines[:count]), tuple(lines[count:]))
+    caption: list[str] = field(default_factory=list)
+    path: str = ""
+    header: list[str] = field(default_factory=list)
+    places: list[Range | None] = field(default_factory=list)
+    rest: list[Range] = field(default_factory=list)
 
 
-def _first_cell(line: str) -> str:
-    start, end = cells(line)[0]
-    return line[start:end]
-
-
-def cells(line: str) -> list[tuple[int, int]]:
-    """Return the character ranges of a line's cells, without surrounding white space; an empty cell is empty."""
+def cells(line: str) -> list[Range]:
+    """Return the character ranges of a line's cells, without surrounding white space."""
     found, position = [], 0
     for separator in [*_SEPARATOR.finditer(line), None]:
         stop = separator.start() if separator else len(line)
@@ -58,49 +83,147 @@ def cells(line: str) -> list[tuple[int, int]]:
     return found
 
 
-def cell_for(
-    question: Question, text: str, table: Table, row: tuple[int, int]
-) -> tuple[int, int] | None:
-    """Find the cell of a row that a question asks for.
-
-    It is the cell under the header that shares most of the question's words; when the row has one value only, that
-    one; when the question asks for a name and a value of the row stands in the question, the row's first cell.
+def parse(text: str, context: str = "") -> Table:
+    """Take a table apart.
 
     Args:
-        question: The question, taken apart.
-        text: Text of the table.
-        table: The table, from ``parse``.
-        row: Character range of the row.
+        text: Its text, or a piece of it.
+        context: What stands above it: title and headings on a line, then lines of its caption and
+            header. Without it the header is the first line, unless that holds values.
 
     Returns:
-        A character range of ``text``, or None when the question names no column or names two equally well.
+        The table. The header goes on with each line that names columns and not a row.
     """
-    line = text[slice(*row)]
-    spans = cells(line)
-    filled = [i for i, (start, end) in enumerate(spans) if i > 0 and end > start]
-    asked = {term.stem for term in question.terms}
-    column = None
-    if question.expected in _ASKS_LABEL and any(
-        _stems(line[slice(*spans[i])]) & asked for i in filled
+    lines = _sorted(text, context)
+    above: list[str] = []
+    grid = [[line[a:b] for a, b in cells(line)] for line in lines.header]
+    width = max([len(row) for row in grid] + [len(cells(text[a:b])) for a, b in lines.rest] + [1])
+    corner = " ".join(row[0] for row in grid if row[0])
+    columns = [""] * width
+    for number, row in enumerate(grid):
+        spread, common = _spread(row, width, last=number == len(grid) - 1)
+        above.extend(common)
+        columns = [f"{a} {b}".strip() for a, b in zip(columns, spread, strict=True)]
+    heads: list[Range | None] = [None] * width
+    for place in lines.places:
+        for number, (start, end) in enumerate(cells(text[slice(*place)]) if place else ()):
+            known = heads[number]
+            # A unit below a year does not name the column.
+            dated = known is not None and periods(text[slice(*known)])
+            if place and end > start and not (dated and not periods(text[place[0] :][start:end])):
+                heads[number] = (place[0] + start, place[0] + end)
+    caption = "\n".join([*lines.caption, *above])
+    header = tuple(place for place in lines.places if place is not None)
+    return Table(
+        caption, lines.path, corner, header, tuple(heads), _rows(text, lines.rest, columns)
+    )
+
+
+def _sorted(text: str, context: str) -> _Lines:
+    lines = _Lines()
+    known: list[str] = []
+    for line in context.split("\n"):
+        if _SEPARATOR.search(line):
+            known.append(line)
+        elif line.strip() and not lines.path:
+            lines.path = line.strip()
+        elif line.strip():
+            lines.caption.append(line.strip())
+    ranges = [
+        (m.start(), m.end())
+        for m in re.finditer(r"[^\n]+", text)
+        if m.group().replace("|", "").strip()
+    ]
+    if any(_SEPARATOR.search(text[a:b]) for a, b in ranges):
+        while not _SEPARATOR.search(text[slice(*ranges[0])]):
+            lines.caption.append(text[slice(*ranges.pop(0))].strip())
+    count = 0
+    while count < min(len(known), len(ranges)) and _same(
+        known[count], text[slice(*ranges[count])]
     ):
-        column = 0 if spans[0][1] > spans[0][0] else None
-    elif len(filled) == 1:
-        column = filled[0]
-    elif filled:
-        names: dict[int, set[str]] = {}
-        for header in table.header:
-            head = text[slice(*header)]
-            for i, span in enumerate(cells(head)):
-                names.setdefault(i, set()).update(_stems(head[slice(*span)]))
-        # A word that labels the row does not choose a column as well.
-        asked -= _stems(line[slice(*spans[0])])
-        shared = sorted(((len(names.get(i, set()) & asked), i) for i in filled), reverse=True)
-        if shared[0][0] > 0 and (len(shared) == 1 or shared[0][0] > shared[1][0]):
-            column = shared[0][1]
-    if column is None:
-        return None
-    return row[0] + spans[column][0], row[0] + spans[column][1]
+        count += 1
+    if known and not count:  # a later piece: its header is in the context only
+        lines.header, lines.places, lines.rest = known, [None] * len(known), ranges
+        return lines
+    if not known and len(ranges) > 1 and not _holds_values(text[slice(*ranges[0])]):
+        count = 1
+    while 0 < count < len(ranges) - 1 and _goes_on(
+        text[slice(*ranges[count - 1])], text[slice(*ranges[count])]
+    ):
+        count += 1
+    lines.header = [text[a:b] for a, b in ranges[:count]]
+    lines.places = list(ranges[:count])
+    lines.rest = ranges[count:]
+    return lines
 
 
-def _stems(text: str) -> set[str]:
-    return {word.stem for word in words(text) if word.content}
+def _same(known: str, line: str) -> bool:
+    a, b = "".join(known.split()), "".join(line.split())
+    return bool(a) and (a == b or b.startswith(a))
+
+
+def _goes_on(above: str, line: str) -> bool:
+    """Whether a header goes on: no label, or no values and more cells than the line above."""
+    start, end = cells(line)[0]
+    wider = sum(b > a for a, b in cells(line)[1:]) > sum(b > a for a, b in cells(above)[1:])
+    return end == start or (wider and not _holds_values(line))
+
+
+def _holds_values(line: str) -> bool:
+    return any(
+        kind(line[a:b]) in ("number", "money", "percent") for a, b in cells(line)[1:] if b > a
+    )
+
+
+def _spread(row: list[str], width: int, *, last: bool) -> tuple[list[str], list[str]]:
+    """Return what a header line says of each column, and what it says of all.
+
+    A lone cell stands for all columns; in a line that others follow, a cell stands for the blank
+    ones after it.
+    """
+    padded = ["", *row[1:], *[""] * (width - len(row))][:width]
+    filled = [text for text in padded if text]
+    if len(filled) == 1 and width > 2:
+        return [""] * width, filled
+    if not last and filled:
+        current = filled[0]
+        for number in range(1, width):
+            current = padded[number] = padded[number] or current
+    return padded, []
+
+
+def _rows(text: str, ranges: list[Range], columns: list[str]) -> tuple[Row, ...]:
+    found: list[Row] = []
+    sections: list[str] = []
+    was_section = False
+    for start, end in ranges:
+        spans = [(start + a, start + b) for a, b in cells(text[start:end])]
+        label = text[slice(*spans[0])]
+        filled = [n for n, (a, b) in enumerate(spans) if n > 0 and b > a]
+        if label and not filled and len(columns) > 1:
+            sections = [*sections, label] if was_section else [label]
+            was_section = True
+            continue
+        bare = not label or label.startswith("(")
+        if bare and filled and _names_columns([text[slice(*spans[n])] for n in filled]):
+            columns = columns.copy()
+            for n in filled:
+                columns[n] = text[slice(*spans[n])]
+            continue
+        if not label and len(filled) == 1 and kind(text[slice(*spans[filled[0]])]) in _NO_VALUE:
+            sections = [text[slice(*spans[filled[0]])]]
+            continue
+        if was_section and label[:1].islower():  # it was the upper line of this label
+            label = f"{sections.pop()} {label}"
+        was_section = False
+        above = tuple(columns[: len(spans)])
+        found.append(Row(start, end, tuple(spans), label, " ".join(sections), above))
+        if _TOTAL.match(label) and sections:
+            sections = sections[:-1]
+    return tuple(found)
+
+
+def _names_columns(texts: list[str]) -> bool:
+    return len(texts) > 1 and all(
+        kind(text) in ("text", "empty") or "year" in periods(text) for text in texts
+    )

@@ -12,11 +12,12 @@ import numpy as np
 from cogagent.reading.features import DECISION, SENTENCE
 from cogagent.reading.narrowing import EMBEDDED, SPAN
 from cogagent.reading.passage import FloatArray
+from cogagent.reading.table_features import ROW, TABLE_DECISION
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The linear weights that ``train.py`` fitted.
+    """The linear weights that ``benchmarks/train_reader.py`` fitted.
 
     Attributes:
         sentence: Weights of the sentence features.
@@ -26,6 +27,10 @@ class Weights:
         threshold: Least confidence at which the reader answers.
         span: Weights that choose the phrases to embed.
         span_embedded: Weights of the span features and the embedded ones together.
+        row: Weights of the features of table rows; their sum is comparable with that of the
+            sentence features.
+        table_decision: Weights of the decision features where the best candidate is a row.
+        table_decision_bias: Constant of that decision.
     """
 
     sentence: FloatArray
@@ -35,6 +40,9 @@ class Weights:
     threshold: float
     span: FloatArray
     span_embedded: FloatArray
+    row: FloatArray
+    table_decision: FloatArray
+    table_decision_bias: float
 
     def to_json(self) -> dict[str, object]:
         """Return the weights by name, ready for a JSON file."""
@@ -52,6 +60,9 @@ class Weights:
             "threshold": round(self.threshold, 4),
             "span": named(SPAN, self.span),
             "span_embedded": named(SPAN + EMBEDDED, self.span_embedded),
+            "row": named(ROW, self.row),
+            "table_decision": named(TABLE_DECISION, self.table_decision),
+            "table_decision_bias": round(self.table_decision_bias, 5),
         }
 
     @classmethod
@@ -72,4 +83,7 @@ class Weights:
             threshold=float(stored["threshold"]),
             span=vector("span", SPAN),
             span_embedded=vector("span_embedded", SPAN + EMBEDDED),
+            row=vector("row", ROW),
+            table_decision=vector("table_decision", TABLE_DECISION),
+            table_decision_bias=float(stored["table_decision_bias"]),
         )

@@ -14,8 +14,8 @@ from cogagent.models.conse import ConSE
 from cogagent.models.efficientnet import read_checkpoint
 from cogagent.models.imagenet import class_vectors, classes, make_class_vectors
 from cogagent.models.minilm import MiniLM
-from cogagent.types import Raster
 from cogagent.testing.contracts import ImageEmbedderContract
+from cogagent.types import Raster
 
 
 class TestConSE(ImageEmbedderContract):

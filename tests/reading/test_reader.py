@@ -11,7 +11,8 @@ from cogagent.reading.question import AnswerType
 from cogagent.reading.reader import ExtractiveReader
 
 BRIDGE = Passage(
-    "It stands near an old weir. The mill bridge was designed by Ada Byron in 1843. Nine ferries served the river.",
+    "It stands near an old weir. The mill bridge was designed by Ada Byron in 1843. "
+    "Nine ferries served the river.",
     title="Mill bridge",
     score=1.0,
 )
@@ -35,7 +36,9 @@ def check(reading: Reading, passages: list[Passage]) -> None:
     assert all(passages[r.passage].text[r.start : r.end].strip() for r in reading.ranked)
     assert (reading.answer_start is None) == (reading.answer_end is None)
     if reading.answer_start is not None and reading.answer_end is not None:
-        assert reading.start <= reading.answer_start < reading.answer_end <= reading.end
+        inside = reading.start <= reading.answer_start and reading.answer_end <= reading.end
+        assert reading.answer_start < reading.answer_end
+        assert inside or passages[reading.passage].kind == "table"  # in the header
 
 
 def test_the_answering_sentence_is_quoted_and_narrowed(reader: ExtractiveReader) -> None:
@@ -76,6 +79,32 @@ def test_a_table_answers_with_a_row_and_its_cell(reader: ExtractiveReader) -> No
     reading = reader.read("What were fixed price sales in 2018?", [table, BAKERY])
     assert table.text[reading.start : reading.end] == "Fixed price | 1,452.4 | 1,146.2"
     assert table.text[reading.answer_start : reading.answer_end] == "1,146.2"
+
+
+SALARIES = Passage(
+    "Table 2: Costs\nItem | 2024 | 2023\nSalaries | 688,300 | 661,400\nBoats | 214,760 | 189,250",
+    "table",
+    "Accounts",
+    1.0,
+    "Accounts\nItem | 2024 | 2023",
+)
+
+
+def test_the_year_of_a_comparison_stands_in_the_header(reader: ExtractiveReader) -> None:
+    reading = reader.read("In which year were salaries lower?", [SALARIES, BAKERY])
+    assert SALARIES.text[reading.start : reading.end].startswith("Salaries")
+    assert SALARIES.text[reading.answer_start : reading.answer_end] == "2023"
+
+
+def test_a_later_piece_is_read_with_the_header_of_its_context(reader: ExtractiveReader) -> None:
+    piece = Passage("Laboratory | 143,900 | 138,600", "table", "", 1.0, SALARIES.context)
+    reading = reader.read("What did the laboratory cost in 2023?", [piece, BAKERY])
+    assert piece.text[reading.answer_start : reading.answer_end] == "138,600"
+
+
+def test_a_year_that_the_table_does_not_have_is_declined(reader: ExtractiveReader) -> None:
+    assert reader.read("What were salaries in 2023?", [SALARIES, BAKERY]).answered
+    assert not reader.read("What were salaries in 2019?", [SALARIES, BAKERY]).answered
 
 
 def test_a_why_question_keeps_the_whole_sentence(reader: ExtractiveReader) -> None:
@@ -128,7 +157,8 @@ def test_a_long_passage_is_read_within_bounds(reader: ExtractiveReader, found: l
 
 NAUGHTY = [
     "\x00", "'; DROP TABLE", "\u202etest", "\ufdfa" * 50, "|" * 50, "?" * 300, "\ud800", "\ufeff",
-    "1.2.3.4" * 40, "$1,000.00%", "\u0301" * 20, "\n\n\n", "a" * 5000, "|\n|\n|", "Who? What?! When?",
+    "1.2.3.4" * 40, "$1,000.00%", "\u0301" * 20, "\n\n\n", "a" * 5000, "|\n|\n|",
+    "Who? What?! When?",
 ]  # fmt: skip
 
 
