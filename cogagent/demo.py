@@ -10,7 +10,7 @@ from cogagent.agent import CogAgent
 from cogagent.errors import InputError, MissingPackageError
 
 QUESTIONS = (
-    "Who found the buoy after the storm?",
+    "Who founded the station?",
     "How much did the station spend on salaries in 2024?",
     "Which picture shows a palace?",
 )

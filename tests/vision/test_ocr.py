@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -81,6 +82,31 @@ print("read")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "read\n", done.stderr
+
+
+def test_memory_does_not_grow_with_the_pictures() -> None:
+    script = """
+import numpy as np, psutil
+from cogagent.config import load_settings
+from cogagent.types import Raster
+from cogagent.vision.ocr import Reader
+from tests.vision.conftest import drawn
+reader, sizes = Reader(load_settings()), np.random.default_rng(0).integers(300, 900, (36, 2))
+grown = []
+for number, (width, height) in enumerate(sizes.tolist()):
+    lines = [(f"word {number} line {y}" * 2, 10, y) for y in range(10, height - 30, 60)]
+    reader.read(drawn(lines, (width, height), 22)[0])
+    grown.append(psutil.Process().memory_info().rss >> 20)
+print(grown[-1] - grown[17])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 120
 
 
 def test_a_thin_strip_is_read(eyes: Eyes) -> None:
