@@ -16,6 +16,7 @@ PAPER, INK, GREY, ACCENT = "#ffffff", "#1b1f24", "#667080", "#c2410c"
 
 
 def main() -> None:
+    """Ask over the examples and draw the answer."""
     with tempfile.TemporaryDirectory() as home, CogAgent(home=home) as agent:
         agent.ingest(ROOT / "examples" / "documents")
         answer = agent.ask(QUESTION)

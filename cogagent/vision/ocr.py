@@ -166,12 +166,12 @@ def _load(threads: int) -> Any:
         engine = RapidOCR(params=options)
         for part in (engine._load_det_model(), engine._load_rec_model()):
             _bound_memory(part.session, threads)
-        return engine
     except Exception as error:  # the library raises what it likes
         raise ModelLoadError(
             f"the models that read pictures do not load: {error}",
             remedy="Run `pip install --force-reinstall rapidocr`.",
         ) from error
+    return engine
 
 
 def _bound_memory(session: Any, threads: int) -> None:
