@@ -97,6 +97,8 @@ def _ends(text: str, start: int, match: re.Match[str], *, lower_case: bool) -> b
     found = _NEXT.match(text, after)
     following = found[1] if found else ""
     word = _word_before(text, max(start, at - _LOOKBACK), at)
+    if not text[start:at].strip():  # a stop with nothing before it begins what follows
+        return False
     if not word:  # a stop between spaces, as in tokenised text, or after a bracket
         spaced = match["stop"] in (".", "!", "?") and text[at - 1 : at].isspace()
         return spaced or not following[:1].islower()

@@ -114,7 +114,10 @@ _PLACEISH = (
 )
 _RULES: tuple[tuple[str, AnswerType], ...] = (
     (
-        r"^\s*(?:what|who) (?:is|are|was|were) (?:an? |the )?(?:[\w'\u2019-]+ ?){1,3}\??\s*$",
+        r"^\s*(?:what|who) (?:is|are|was|were) (?:an? |the )?"
+        # "What is the revenue in 2018" asks for no definition.
+        r"(?:(?!(?:of|in|on|at|for|from|by|to|per|with|during)\b)"
+        r"[^\W\d][\w'\u2019-]* ?){1,3}\??\s*$",
         AnswerType.DEFINITION,
     ),
     (

@@ -50,3 +50,16 @@ def test_words_keep_numbers_whole_and_drop_possessives() -> None:
 def test_any_string_can_be_taken_apart(text: str) -> None:
     question = analyse(text)
     assert all(0 <= term.start < term.end <= len(text) for term in question.terms)
+
+
+@pytest.mark.parametrize(
+    ("question", "defines"),
+    [
+        ("What is an aquifer?", True),
+        ("Who was Ada Byron?", True),
+        ("What was the revenue in 2018?", False),
+        ("What is the capital of Norway?", False),
+    ],
+)
+def test_only_questions_for_a_meaning_ask_for_a_definition(question: str, defines: bool) -> None:
+    assert (analyse(question).expected is AnswerType.DEFINITION) is defines
