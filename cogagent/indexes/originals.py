@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import uuid
 from collections.abc import Collection
 from pathlib import Path
 
-from cogagent.errors import DiskFullError, NotFoundError, StorageError
+from cogagent.errors import NotFoundError
+from cogagent.indexes.files import write_whole
 
 
 
@@ -26,22 +24,9 @@ class Originals:
             StorageError: If the folder cannot be written.
         """
         path = self._path(content)
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            if path.exists():
-                return
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            if error.errno == errno.ENOSPC:
-                raise DiskFullError(
-                    f"there is no space left for the copy {path}.",
-                    remedy="Free some space, or set parse.keep_originals to false.",
-                ) from error
-            raise StorageError(f"cannot write {path}: {error}.") from error
+        if not path.exists():
+            remedy = "Free some space, or set parse.keep_originals to false."
+            write_whole(path, data, remedy)
 
     def fetch(self, content: str) -> bytes:
         """The bytes that were kept.

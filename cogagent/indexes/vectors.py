@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import logging
-import os
 import threading
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogagent.errors import DiskFullError, StorageError
+
+from cogagent.indexes.files import write_whole
 
 if TYPE_CHECKING:
     import faiss
@@ -133,21 +130,6 @@ class FaissIndex:
         """
         import faiss
 
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-        try:
-            with self._lock:
-                data = faiss.serialize_index(self._index)
-            with temporary.open("wb") as file:
-                file.write(data.data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            if error.errno == errno.ENOSPC:
-                raise DiskFullError(
-                    f"there is no space left for the index {path}.",
-                    remedy="Free some space; the index is rebuilt from the catalogue.",
-                ) from error
-            raise StorageError(f"cannot write the index {path}: {error}.") from error
+        with self._lock:
+            data = faiss.serialize_index(self._index)
+        write_whole(path, data.data, "Free some space; the index is rebuilt from the catalogue.")
