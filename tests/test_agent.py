@@ -511,3 +511,15 @@ def test_a_picture_and_words_search_together(filled: CogAgent, tmp_path: Path) -
         filled.search("red", image=picture, modality="text")
     with pytest.raises(InputError, match="modality"):
         filled.search("red", modality="smell")
+
+
+def test_the_name_of_a_file_is_searched_beside_its_title(tmp_path: Path) -> None:
+    names = ("ACME_2018_10K", "ACME_2019_10K")
+    for name in names:
+        write_pdf(tmp_path / f"{name}.pdf", ["Total revenue was as expected.", name[::-1]])
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(tmp_path)
+        for name in names:
+            found = agent.search(f"ACME FY{name[5:9]} revenue", k=1)
+            assert Path(found[0].uri).stem == name
+            assert found[0].title == "Kestrel Dam"

@@ -246,7 +246,7 @@ class _Run:
         chunks = list(
             chunk(
                 elements,
-                title=title,
+                title=_heading(title, source.uri),
                 max_tokens=self._settings.chunks.tokens,
                 count_tokens=embedder.count_tokens,
             )
@@ -281,7 +281,8 @@ class _Run:
         title = source.title or (
             _file_title(source.uri) if entry.title == _file_title(entry.uri) else entry.title
         )
-        entry.chunks = [_retitled(piece, entry.title, title) for piece in entry.chunks]
+        old, new = _heading(entry.title, entry.uri), _heading(title, source.uri)
+        entry.chunks = [_retitled(piece, old, new) for piece in entry.chunks]
         entry.uri, entry.title, entry.metadata = source.uri, title, source.metadata
         entry.data = self._kept(loaded)
         return _Draft(entry, known, len(loaded.source.data or b""))
@@ -394,6 +395,18 @@ def _retitled(chunk: Chunk, old: str, new: str) -> Chunk:
     if old == new or not chunk.context.startswith(old):
         return chunk
     return chunk.model_copy(update={"context": new + chunk.context.removeprefix(old)})
+
+
+def _heading(title: str, uri: str) -> str:
+    """What every context begins with: the title, and the file's name where that says more.
+
+    Names such as ``ACME_2018_10K.pdf`` tell whose document it is and of when, which
+    the titles inside often do not.
+    """
+    name = _file_title(uri)
+    if not Path(uri).is_absolute() or name.casefold() in title.casefold():
+        return title
+    return f"{title} ({name})"
 
 
 def _file_title(uri: str) -> str:

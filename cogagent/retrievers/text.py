@@ -15,6 +15,7 @@ DEPTH = 500
 """How far down each ranking is read before they are fused."""
 
 _WORD = re.compile(r"[^\W_]+")
+_YEAR = re.compile(r"(?<=[^\W\d_])(?:19|20)\d\d$")
 _STOP = frozenset(
     """a an and are as at be been but by can could did do does for from had has have he her his
     how i if in into is it its may more no nor not of on or our she should so such than that the
@@ -70,6 +71,8 @@ class TextRetriever:
 def terms(text: str) -> list[str]:
     """The words of a query to search for: without stop words, unless there is nothing else."""
     words = list(dict.fromkeys(word.lower() for word in _WORD.findall(text)))
+    # "FY2018" is printed as 2018 more often than not.
+    words += [year for word in words for year in _YEAR.findall(word) if year not in words]
     return [word for word in words if word not in _STOP] or words
 
 
