@@ -386,11 +386,15 @@ def test_a_long_strange_question_does_not_stall(filled: CogAgent) -> None:
 
 
 class SlowPlanner:
-    """Never comes to an end by itself."""
+    """Never comes to an end by itself; says when it has begun."""
 
     name = "slow"
 
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+
     async def plan(self, state: PlanState) -> Step:
+        self.begun.set()
         await asyncio.sleep(60)
         raise AssertionError("not reached")
 
@@ -399,16 +403,17 @@ def test_closing_lets_go_of_who_is_asking(tmp_path: Path) -> None:
     agent = CogAgent(home=tmp_path / "kb")
     two_notes(agent)
     caught: list[Exception] = []
+    planner = SlowPlanner()
 
     def asking() -> None:
         try:
-            agent.ask("Who?", planner=SlowPlanner())
+            agent.ask("Who?", planner=planner)
         except InputError as error:
             caught.append(error)
 
     thread = threading.Thread(target=asking)
     thread.start()
-    time.sleep(0.5)
+    assert planner.begun.wait(timeout=30)
     agent.close()
     thread.join(timeout=10)
     assert not thread.is_alive()

@@ -94,8 +94,8 @@ def test_the_answer_stands_on_its_page(
 ) -> None:
     if document in PICTURES:
         sklearn = find_spec("sklearn")  # found, not imported: that takes seconds
-        if sklearn is None or sklearn.origin is None:
-            pytest.skip("the photographs come with scikit-learn")
+        assert sklearn is not None
+        assert sklearn.origin is not None
         assert (Path(sklearn.origin).parent / "datasets" / "images" / document).is_file()
     elif document == REPORT and page == SCANNED_PAGE:
         assert answer in (EXAMPLES / "making" / "letter.py").read_text("utf-8")
