@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cogagent.geometry import make_box
-from cogagent.indexes.store import Entry, Space, Store
+from cogagent.indexes.store import Store
+from cogagent.indexes.writing import Entry, Space
 from cogagent.testing.doubles import ColourImageEmbedder, HashTextEmbedder
 from cogagent.types import Chunk, Element, Words
 

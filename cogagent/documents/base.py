@@ -6,7 +6,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cogagent.types import Element, Raster, Source
 
@@ -16,9 +16,10 @@ class Loader(Protocol):
     """Reads one kind of document; built as ``SomeLoader(limits, parse)``.
 
     Elements come in reading order. A ``page`` element opens each page and
-    carries its size; a page whose text is in its pixels has ``needs_ocr`` and
-    ``raster`` set, and a picture found on a page brings its ``raster``. Loading
-    streams: a page's elements are yielded before the next page is read.
+    carries its size; a page whose text is in its pixels has ``needs_ocr`` set.
+    Such pages, and pictures, are marked ``unseen``: the loader is a
+    :class:`Pictured` one. Loading streams: a page's elements are yielded before
+    the next page is read.
 
     The first ``page`` element's ``caption`` holds the title that the document
     gives itself (PDF metadata, HTML ``<title>``, Markdown front matter); it is
@@ -30,6 +31,28 @@ class Loader(Protocol):
 
     def load(self, source: Source) -> Iterator[Element]:
         """The elements of ``source``, whose ``data`` is set.
+
+        Raises:
+            DocumentError: A subclass that says what is wrong with the source.
+        """
+        ...
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """What a loader also is if its documents have pictures, or scanned pages."""
+
+    def pixels(self, source: Source, elements: Sequence[Element]) -> Iterator[Raster | None]:
+        """The pixels of unseen elements, one raster after the other, made as they are taken.
+
+        Args:
+            source: With ``data``.
+            elements: Of this source, that :meth:`Loader.load` marked ``unseen``, in
+                their order; only kind, page, box, needs_ocr and picture are filled in.
+
+        Returns:
+            A raster for each; ``None`` for a picture inside a document that cannot
+            be decoded, which costs that picture alone.
 
         Raises:
             DocumentError: A subclass that says what is wrong with the source.

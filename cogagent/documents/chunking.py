@@ -35,7 +35,12 @@ of it, while a vector tells more of a shorter text."""
 
 
 def chunk(
-    elements: Iterable[Element], *, title: str, max_tokens: int, count_tokens: Counter
+    elements: Iterable[Element],
+    *,
+    title: str,
+    max_tokens: int,
+    count_tokens: Counter,
+    contexts: dict[int, str] | None = None,
 ) -> Iterator[Chunk]:
     """Chunks in reading order, made while the elements come.
 
@@ -44,12 +49,15 @@ def chunk(
         title: Begins every context; the document's or its file name.
         max_tokens: Most that a chunk's text may count, its context not included.
         count_tokens: Counts for many texts at once.
+        contexts: Filled in: what each unseen element stands under, by its order.
     """
     chunker = _Chunker(title.strip(), max_tokens, count_tokens)
     for element in elements:
         for made in chunker.take(element):
             chunker.made += 1
             yield made
+        if element.unseen and contexts is not None:
+            contexts[element.order] = chunker.context()
     yield from chunker.finish()
 
 
@@ -96,6 +104,16 @@ class _Chunker:
         yield from self._flush()
         yield from self._leave(0)
 
+    def context(self, *more: str) -> str:
+        """Title and headings, each once, then further lines; marks the headings as used."""
+        names = [self._title] if self._title else []
+        for heading in self._path:
+            heading.used = True
+            name = " ".join(heading.element.text.split())
+            if name and name.casefold() not in (known.casefold() for known in names[-1:]):
+                names.append(name)
+        return "\n".join(line for line in (PATH.join(names), *more) if line)
+
     # --- text --------------------------------------------------------------
 
     def _text(self, element: Element) -> Iterator[Chunk]:
@@ -125,7 +143,7 @@ class _Chunker:
         ):
             yield from self._flush()
         if not self._open.units:
-            self._open.context = self._context()
+            self._open.context = self.context()
         self._open.units.append(unit)
         self._open.tokens += unit.tokens
 
@@ -163,7 +181,7 @@ class _Chunker:
             if not last.used:
                 self._path.pop()
                 # Its parents are named by this chunk's context.
-                context = self._context()
+                context = self.context()
                 for unit in self._heading_units(last.element):
                     yield _assemble([unit], "text", context)
             else:
@@ -173,16 +191,6 @@ class _Chunker:
         whole = Unit.of(element, 0, len(element.text)).stripped()
         whole = replace(whole, gap=_PARAGRAPH, tokens=self._count([whole.text])[0])
         return split_long([whole], self._max, self._count)
-
-    def _context(self, *more: str) -> str:
-        """Title and headings, each once, then further lines; marks the headings as used."""
-        names = [self._title] if self._title else []
-        for heading in self._path:
-            heading.used = True
-            name = " ".join(heading.element.text.split())
-            if name and name.casefold() not in (known.casefold() for known in names[-1:]):
-                names.append(name)
-        return "\n".join(line for line in (PATH.join(names), *more) if line)
 
     # --- tables and pictures -----------------------------------------------
 
@@ -211,7 +219,7 @@ class _Chunker:
                     kind="image",
                     text="",
                     page=element.page,
-                    context=self._context(),
+                    context=self.context(),
                     box=element.box,
                     element=element.order,
                 )
@@ -228,13 +236,13 @@ class _Chunker:
             units = [replace(first, tokens=self._count([caption])[0]), *units]
             if len(units) > 1:
                 units[1] = replace(units[1], gap="\n")
-        context = self._context(header)
+        context = self.context(header)
         units = split_long(units, self._max, self._count)
         group: list[Unit] = []
         for unit in units:
             if group and sum(item.tokens for item in group) + unit.tokens > self._max:
                 yield _assemble(group, kind, context, element)
-                context = self._context(self._short(caption), header)
+                context = self.context(self._short(caption), header)
                 group = []
             group.append(unit)
         yield _assemble(group, kind, context, element)

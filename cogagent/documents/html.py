@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
+import hashlib
+import logging
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from lxml import etree
 
+from cogagent.documents import pixels
 from cogagent.documents.html_tables import find_caption, is_layout, read_table
 from cogagent.documents.text import charset_of, clean, decode, paragraphs
+from cogagent.errors import DocumentError
 from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cogagent.config import LimitSettings, ParseSettings
+
+_log = logging.getLogger(__name__)
 
 Node = Any
 """An lxml element; lxml has no types of its own."""
@@ -48,6 +53,13 @@ _LEAST_SIDE = 16
 """Pixels; what is smaller is an icon or a tracker."""
 
 
+class Picture(NamedTuple):
+    """A picture that a page shows: a name to find it again by, and its bytes."""
+
+    name: str
+    data: bytes
+
+
 class HtmlLoader:
     """Reads HTML: the main content where it is marked, else the whole body."""
 
@@ -60,11 +72,36 @@ class HtmlLoader:
     def load(self, source: Source) -> Iterator[Element]:
         """A ``page`` element, then headings, paragraphs, list items, tables and pictures."""
         assert source.data is not None
-        tree = _tree(source.data, charset_of(source.media_type))
-        yield Element(kind="page", caption=_title(tree))
-        found = _Reader(self._limits).read(_content(tree))
+        title, found = read_page(
+            source.data, charset_of(source.media_type), _embedded, self._limits
+        )
+        yield Element(kind="page", caption=title)
         for order, element in enumerate(found, start=1):
             yield element.model_copy(update={"order": order})
+
+    def pixels(self, source: Source, elements: Sequence[Element]) -> Iterator[Raster | None]:
+        """Pictures that are in the page itself, as ``data:`` addresses."""
+        assert source.data is not None
+        tree = _tree(source.data, charset_of(source.media_type))
+        found = (_embedded(node.get("src", "")) for node in tree.iter("img"))
+        pictures = {picture.name: picture.data for picture in found if picture is not None}
+        for element in elements:
+            yield pixels.seen(pictures.get(element.picture), source.uri, self._limits)
+
+
+def read_page(
+    data: bytes, charset: str | None, find: Callable[[str], Picture | None], limits: LimitSettings
+) -> tuple[str, Iterator[Element]]:
+    """The title of a page of HTML, and its elements but for the ``page`` one.
+
+    Args:
+        data: The page.
+        charset: That it was declared to have elsewhere, if it was.
+        find: The picture at an address, if there is one to be had without fetching.
+        limits: ``pixels`` counts.
+    """
+    tree = _tree(data, charset)
+    return _title(tree), _Reader(find, limits).read(_content(tree))
 
 
 def _tree(data: bytes, declared: str | None) -> Node:
@@ -122,7 +159,8 @@ def _hidden(node: Node) -> bool:
 class _Reader:
     """Walks a tree without recursion, so that no depth of nesting is too deep."""
 
-    def __init__(self, limits: LimitSettings) -> None:
+    def __init__(self, find: Callable[[str], Picture | None], limits: LimitSettings) -> None:
+        self._find = find
         self._limits = limits
         self._pieces: list[str] = []
         self._level: int | None = None
@@ -212,26 +250,36 @@ class _Reader:
             self._captions.update(find_caption(node)[:1])
             yield element
         for image in node.iter("img"):
-            if image.get("src", "").startswith("data:"):
-                yield from self._image(image, inside=False)
+            yield from self._image(image, inside=False)
 
     def _image(self, node: Node, *, inside: bool = True) -> Iterator[Element]:
         """A picture that is in the page itself; of any other only its alternative text."""
         alternative = " ".join(node.get("alt", "").split())
-        raster = _embedded(node.get("src", ""), self._limits.pixels)
-        if raster is not None:
+        picture = self._find(node.get("src", ""))
+        size = None if picture is None else self._size(picture)
+        if picture is not None and size is not None:
             yield from self._flush()
-            width, height = raster.size
             caption = find_caption(node)[:1]
             self._captions.update(caption)
             yield Element(
                 kind="image",
                 caption=_visible_text(caption[0]) if caption else alternative,
-                raster=raster,
-                size=(float(width), float(height)),
+                size=size,
+                unseen=True,
+                picture=picture.name,
             )
         elif inside and alternative:
             self._pieces.append(f" {alternative} ")
+
+    def _size(self, picture: Picture) -> tuple[float, float] | None:
+        """Width and height, ``None`` if there is nothing worth looking at."""
+        try:
+            image = pixels.open_picture(picture.data, picture.name, self._limits)
+            size = pixels.shown_size(image, picture.name)
+        except DocumentError as error:
+            _log.info("a picture is left out: %s", error)
+            return None
+        return size if min(size) >= _LEAST_SIDE else None
 
 
 def _visible_text(node: Node) -> str:
@@ -258,20 +306,14 @@ def _number(value: str | None, default: int = 1) -> int:
     return int(value) if value and re.fullmatch(r"\s*-?\d{1,9}\s*", value) else default
 
 
-def _embedded(address: str, most_pixels: int) -> Raster | None:
-    """The pixels of a ``data:`` address; ``None`` for any other, which is never fetched."""
+def _embedded(address: str) -> Picture | None:
+    """The picture of a ``data:`` address; ``None`` for any other, which is never fetched."""
     head, comma, body = address.partition(",")
     if not (comma and head[:11].lower() == "data:image/") or len(body) > _PICTURE_BYTES:
         return None
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
+    raw = unquote_to_bytes(body)
     try:
-        raw = unquote_to_bytes(body)
         data = base64.b64decode(raw) if head.lower().rstrip().endswith("base64") else raw
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > most_pixels or min(image.size) < _LEAST_SIDE:
-                return None
-            return Raster(np.asarray(image.convert("RGB")))
-    except (binascii.Error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        return None  # a broken picture costs only itself, as in a browser
+    except binascii.Error:
+        return None
+    return Picture(hashlib.sha256(data).hexdigest()[:16], data)

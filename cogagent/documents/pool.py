@@ -28,7 +28,7 @@ from cogagent.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from types import TracebackType
 
     from cogagent.config import Settings
@@ -119,6 +119,30 @@ class ParserPool:
         else:
             request = {"type": "parse", "media_type": media_type}
             yield from self._converse(source, request, wire.to_element)
+
+    def pixels(
+        self, source: Source, elements: Sequence[Element]
+    ) -> Generator[Raster | None, None, None]:
+        """The pixels of unseen elements of ``source``, each made while the one before is used.
+
+        Occupies a parser process as :meth:`parse` does, and raises what it raises.
+
+        Args:
+            source: As for :meth:`parse`.
+            elements: That :meth:`parse` gave as ``unseen``, in their order.
+
+        Returns:
+            A raster for each, ``None`` for one that cannot be decoded.
+        """
+        source, media_type = self._prepared(source)
+        wanted = [wire.from_element(wire.to_find(element)) for element in elements]
+        request = {"type": "pixels", "media_type": media_type, "elements": wanted}
+        count = 0
+        for raster in self._converse(source, request, wire.to_raster):
+            count += 1
+            yield raster
+        if count != len(elements):
+            raise self._nonsense(source, f"{count} pictures instead of {len(elements)}")
 
     def render(self, source: Source, page: int, dpi: int) -> Raster:
         """A page of ``source`` as a reader sees it.

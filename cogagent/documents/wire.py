@@ -59,9 +59,15 @@ def from_element(element: Element) -> dict[str, Any]:
     }
     if element.words is not None:
         message["words"] = element.words.to_bytes()
-    if element.raster is not None:
-        message |= _pixels(element.raster)
     return message
+
+
+def to_find(element: Element) -> Element:
+    """As much of an element as a loader needs to find its pixels."""
+    return Element(
+        kind=element.kind, page=element.page, box=element.box, needs_ocr=element.needs_ocr,
+        picture=element.picture,
+    )  # fmt: skip
 
 
 def to_element(message: Mapping[str, Any]) -> Element:
@@ -74,8 +80,6 @@ def to_element(message: Mapping[str, Any]) -> Element:
         fields = dict(message["element"])
         if "words" in message:
             fields["words"] = _words(message["words"], len(fields.get("text", "")))
-        if "pixels" in message:
-            fields["raster"] = to_raster(message)
         return Element.model_validate(fields)
     except (ValidationError, ValueError, TypeError, KeyError) as error:
         raise ProtocolError(f"not an element: {error}") from error
@@ -95,22 +99,22 @@ def _words(data: bytes, length: int) -> Words:
     return words
 
 
-def from_raster(raster: Raster) -> dict[str, Any]:
-    """A picture as a message."""
-    return {"type": "raster", **_pixels(raster)}
-
-
-def _pixels(raster: Raster) -> dict[str, Any]:
+def from_raster(raster: Raster | None) -> dict[str, Any]:
+    """A picture as a message; ``None`` is one that cannot be seen."""
+    if raster is None:
+        return {"type": "raster"}
     pixels = np.ascontiguousarray(raster.pixels, dtype=np.uint8)
-    return {"pixels": pixels.tobytes(), "shape": list(pixels.shape)}
+    return {"type": "raster", "pixels": pixels.tobytes(), "shape": list(pixels.shape)}
 
 
-def to_raster(message: Mapping[str, Any]) -> Raster:
+def to_raster(message: Mapping[str, Any]) -> Raster | None:
     """The picture that :func:`from_raster` made the message from.
 
     Raises:
         ProtocolError: If it does not describe one.
     """
+    if message.get("type") == "raster" and "pixels" not in message:
+        return None
     try:
         height, width, channels = message["shape"]
         if channels != 3 or height < 1 or width < 1:

@@ -60,6 +60,10 @@ def _serve(
             page, dpi = request["page"], request["dpi"]
             raster = registry.render(source, media_type, page, dpi, limits, parse)
             _send(replies, wire.from_raster(raster))
+        elif request["type"] == "pixels":
+            wanted = [wire.to_element(message) for message in request["elements"]]
+            for seen in registry.pixels(source, media_type, wanted, limits, parse):
+                _send(replies, wire.from_raster(seen))
         else:
             for element in registry.load(source, media_type, limits, parse):
                 _send(replies, wire.from_element(element))

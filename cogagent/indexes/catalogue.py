@@ -13,7 +13,19 @@ from typing import Any
 
 from cogagent.errors import DiskFullError, HomeVersionError, StorageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_UPGRADES = {
+    1: (
+        "ALTER TABLE elements ADD COLUMN words BLOB",
+        "ALTER TABLE elements ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0",
+        "CREATE INDEX elements_unseen ON elements(document) WHERE unseen",
+        "ALTER TABLE chunks ADD COLUMN element INTEGER",
+        "ALTER TABLE failures ADD COLUMN content TEXT",
+        "ALTER TABLE failures ADD COLUMN recipe TEXT",
+        "CREATE INDEX failures_content ON failures(content)",
+    )
+}
+"""What brings a catalogue from one version to the next."""
 _BUSY_SECONDS = 60.0
 
 
@@ -99,20 +111,27 @@ class Catalogue:
     def _prepare(self) -> None:
         connection = self.reader()
         connection.execute("PRAGMA journal_mode = WAL")
-        if self._version(connection) == 0:
+        if self._version(connection) in (0, *_UPGRADES):
             with self.transaction():
-                # Another process may have won the race for the lock.
-                if self._version(connection) == 0:
-                    schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-                    for statement in _statements(schema):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                self._bring_up_to_date(connection)
         found = self._version(connection)
         if found != SCHEMA_VERSION:
             raise HomeVersionError(
                 f"{self.path} has schema version {found}, this package reads {SCHEMA_VERSION}.",
                 remedy="Use the version of cogagent that wrote it, or a new home.",
             )
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        # Asked again under the lock: another process may have been faster.
+        while (version := self._version(connection)) in (0, *_UPGRADES):
+            if version == 0:
+                schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
+                statements, reached = list(_statements(schema)), SCHEMA_VERSION
+            else:
+                statements, reached = list(_UPGRADES[version]), version + 1
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {reached}")
 
     @staticmethod
     def _version(connection: sqlite3.Connection) -> int:

@@ -7,6 +7,7 @@ its id is that of the first.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -41,20 +42,20 @@ class LexicalIndex:
         """Remove the table."""
         connection.execute(f"DROP TABLE IF EXISTS {self._table}")
 
-    def add(self, connection: sqlite3.Connection, document: str) -> None:
-        """Index a document whose chunks are in the catalogue."""
+    def add(self, connection: sqlite3.Connection, chunks: Sequence[int]) -> None:
+        """Index whole passages, by the ids of their chunks, which are in the catalogue."""
         connection.executemany(
             f"INSERT INTO {self._table} (rowid, text, context) VALUES (?, ?, ?)",
-            _passages(connection, document),
+            _passages(connection, chunks),
         )
 
-    def remove(self, connection: sqlite3.Connection, document: str) -> None:
-        """Take a document out while its chunks are still in the catalogue."""
+    def remove(self, connection: sqlite3.Connection, chunks: Sequence[int]) -> None:
+        """Take whole passages out while their chunks are still in the catalogue."""
         # A contentless FTS5 table is told the old values to delete a row.
         connection.executemany(
             f"INSERT INTO {self._table} ({self._table}, rowid, text, context) "
             "VALUES ('delete', ?, ?, ?)",
-            _passages(connection, document),
+            _passages(connection, chunks),
         )
 
     def search(
@@ -100,10 +101,12 @@ class LexicalIndex:
         return ids, scores
 
 
-def _passages(connection: sqlite3.Connection, document: str) -> list[tuple[int, str, str]]:
-    """The rows for a document: parent, text and context of each passage."""
+def _passages(connection: sqlite3.Connection, chunks: Sequence[int]) -> list[tuple[int, str, str]]:
+    """The rows for these chunks: parent, text and context of each passage."""
     rows = connection.execute(
-        "SELECT parent, text, context FROM chunks WHERE document = ? ORDER BY ord", (document,)
+        "SELECT parent, text, context FROM chunks "
+        "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY ord, id",
+        (json.dumps(list(chunks)),),
     )
     passages: dict[int, tuple[list[str], dict[str, None]]] = {}
     for parent, text, context in rows:

@@ -9,7 +9,6 @@ from cogagent.errors import NotFoundError
 from cogagent.indexes.files import write_whole
 
 
-
 class Originals:
     """A folder of files named by the sha256 of their bytes."""
 

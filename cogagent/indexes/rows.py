@@ -8,24 +8,36 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cogagent.geometry import make_box
-from cogagent.types import Chunk, Document, Evidence, Words
+from cogagent.types import Chunk, Document, Element, Evidence, Words
 
-CHUNK = "c.kind, c.text, c.page, c.context, c.caption, c.words, c.x0, c.y0, c.x1, c.y1"
+CHUNK = "c.element, c.kind, c.text, c.page, c.context, c.caption, c.words, c.x0, c.y0, c.x1, c.y1"
 """The columns that :func:`chunk` reads."""
 
 _DOCUMENT = (
     "id", "uri", "content", "title", "media_type", "pages", "collection", "metadata", "version",
-    "enabled",
+    "enabled", "unseen",
 )  # fmt: skip
 
 
 def chunk(row: Sequence[Any], parent: int | None = None) -> Chunk:
     """A chunk from the columns ``CHUNK``."""
-    kind, text, page, context, caption, words, *box = row
+    element, kind, text, page, context, caption, words, *box = row
     return Chunk(
         kind=kind, text=text, page=page, context=context, caption=caption,
-        words=Words.from_bytes(words), box=make_box(*box), parent=parent,
+        words=Words.from_bytes(words), box=make_box(*box), parent=parent, element=element,
     )  # fmt: skip
+
+
+ELEMENT = "e.ord, e.body, e.words"
+"""The columns that :func:`element` reads."""
+
+
+def element(row: Sequence[Any]) -> Element:
+    """An element from the columns ``ELEMENT``."""
+    order, body, words = row
+    found = Element.model_validate_json(body)
+    place = {} if words is None else {"words": Words.from_bytes(words)}
+    return found.model_copy(update={"order": order, **place})
 
 
 def documents(
@@ -34,7 +46,8 @@ def documents(
     """The documents ``d`` that fulfil a condition, by uri."""
     rows = connection.execute(
         "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "
-        "d.metadata, d.version, d.enabled FROM documents d "
+        "d.metadata, d.version, d.enabled, "
+        "(SELECT count(*) FROM elements e WHERE e.document = d.id AND e.unseen) FROM documents d "
         f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri",
         params,
     )

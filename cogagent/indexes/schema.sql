@@ -32,9 +32,12 @@ CREATE TABLE elements (
     ord INTEGER NOT NULL,
     kind TEXT NOT NULL,
     page INTEGER NOT NULL,
-    body TEXT NOT NULL                         -- the Element as JSON
+    body TEXT NOT NULL,                        -- the Element as JSON
+    words BLOB,                                -- of a picture: types.Words.to_bytes
+    unseen INTEGER NOT NULL DEFAULT 0          -- its pixels have not been looked at yet
 );
 CREATE INDEX elements_document ON elements(document, ord);
+CREATE INDEX elements_unseen ON elements(document) WHERE unseen;
 
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -47,7 +50,8 @@ CREATE TABLE chunks (
     context TEXT NOT NULL,
     caption TEXT NOT NULL,
     words BLOB NOT NULL,                       -- types.Words.to_bytes
-    parent INTEGER                             -- first chunk of its passage, a row of the lexical index
+    parent INTEGER,                            -- first chunk of its passage, a row of the lexical index
+    element INTEGER                            -- ord of the element that a table or picture was made from
 );
 CREATE INDEX chunks_document ON chunks(document, ord);
 CREATE INDEX chunks_parent ON chunks(parent);
@@ -66,5 +70,8 @@ CREATE TABLE failures (
     uri TEXT NOT NULL,
     failure TEXT NOT NULL,                     -- the Failure as JSON
     at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    content TEXT,                              -- sha256 of the bytes, where they would fail again
+    recipe TEXT,                               -- and how they were read
     PRIMARY KEY (collection, uri)
 ) WITHOUT ROWID;
+CREATE INDEX failures_content ON failures(content);

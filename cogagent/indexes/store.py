@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +16,10 @@ from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.filters import Filters, Selection, select
 from cogagent.indexes.lexical import LexicalIndex
 from cogagent.indexes.originals import Originals
-from cogagent.indexes.spaces import Spaces, generation, pack, unpack
+from cogagent.indexes.spaces import Spaces, generation, unpack
 from cogagent.indexes.vectors import Ids, Vectors
+from cogagent.indexes.writing import Entry, Sighting, Space, Writer
 from cogagent.types import (
-    Chunk,
     Collection,
     Document,
     Element,
@@ -32,38 +31,6 @@ _SELECTIONS = 32
 """How many results of filters are remembered."""
 
 
-class Space(NamedTuple):
-    """A vector space: which embedder, for which kind of thing."""
-
-    name: str
-    """``text:`` or ``image:`` and the embedder's name."""
-    dim: int
-
-
-@dataclass(slots=True)
-class Entry:
-    """Everything about one document, ready to enter a home.
-
-    Attributes:
-        text_vectors: Shape ``(len(chunks), dim)``.
-        image_vectors: By position in ``chunks``.
-        data: The bytes, to keep a copy of; ``None`` to keep none.
-    """
-
-    uri: str
-    content: str
-    recipe: str
-    title: str
-    media_type: str
-    pages: int
-    metadata: Mapping[str, object]
-    elements: Sequence[Element]
-    chunks: Sequence[Chunk]
-    text_vectors: Vectors
-    image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
-    data: bytes | None = None
-
-
 class Known(NamedTuple):
     """What the catalogue holds of a uri."""
 
@@ -71,6 +38,19 @@ class Known(NamedTuple):
     content: str
     recipe: str
     version: int
+
+
+class Failed(NamedTuple):
+    """A source that failed.
+
+    Attributes:
+        content: sha256 of its bytes if they would fail again, read in the same way.
+        recipe: That way.
+    """
+
+    failure: Failure
+    content: str | None = None
+    recipe: str | None = None
 
 
 class Store:
@@ -192,24 +172,51 @@ class Store:
         )
         return row[0] if row else None
 
-    def put(self, collection: str, entries: Sequence[Entry]) -> None:
+    def put(self, collection: str, entries: Sequence[Entry]) -> list[str]:
         """Add documents, each replacing the one of the same uri; all in one transaction.
+
+        Returns:
+            Their ids.
 
         Raises:
             DiskFullError: If there is no space; nothing was changed.
             NotFoundError: If there is no such collection.
         """
-        key = self.collection_id(collection)
-        with self.catalogue.transaction() as connection:
+        ids = []
+        with self._writer(collection) as (connection, key, writer):
             for entry in entries:
                 if entry.data is not None:
                     self.originals.keep(entry.content, entry.data)
-                self._insert(connection, key, entry)
+                ids.append(writer.insert(entry))
                 connection.execute(
                     "DELETE FROM failures WHERE collection = ? AND uri = ?", (key, entry.uri)
                 )
-            _touch(connection, key)
             self._claim(connection)
+        return ids
+
+    def see(self, collection: str, sightings: Sequence[Sighting]) -> int:
+        """Put what was seen in the place of unseen elements; all in one transaction.
+
+        What is no longer there, or was seen by another process meanwhile, is left out.
+
+        Returns:
+            How many chunks there are more than before.
+
+        Raises:
+            DiskFullError: If there is no space; nothing was changed.
+            NotFoundError: If there is no such collection.
+        """
+        with self._writer(collection) as (_, _, writer):
+            return sum(map(writer.see, sightings))
+
+    def unseen(self, document: str) -> list[Element]:
+        """The pages and pictures of a document that have not been looked at yet, in order."""
+        found = self.catalogue.reader().execute(
+            f"SELECT {rows.ELEMENT} FROM elements e WHERE e.document = ? AND e.unseen "
+            "ORDER BY e.ord, e.id",
+            (document,),
+        )
+        return list(map(rows.element, found))
 
     def delete(self, documents: Iterable[str]) -> None:
         """Delete documents by id, in one transaction.
@@ -220,7 +227,7 @@ class Store:
         with self.catalogue.transaction() as connection:
             for document in documents:
                 collection = self._collection_of(connection, document)
-                self._remove(connection, collection, document)
+                Writer(connection, collection, self.text, self.image).remove(document)
                 _touch(connection, collection)
         self.prune_originals()
 
@@ -255,11 +262,12 @@ class Store:
         )
 
     def elements(self, document: str) -> Iterator[Element]:
-        """What the loader found in a document, in reading order, without words and pixels."""
-        for (body,) in self.catalogue.reader().execute(
-            "SELECT body FROM elements WHERE document = ? ORDER BY ord", (document,)
-        ):
-            yield Element.model_validate_json(body)
+        """What was found in a document, in reading order; only pictures bring their words."""
+        found = self.catalogue.reader().execute(
+            f"SELECT {rows.ELEMENT} FROM elements e WHERE e.document = ? ORDER BY e.ord, e.id",
+            (document,),
+        )
+        yield from map(rows.element, found)
 
     def entry(self, document: str) -> Entry:
         """A stored document as it would enter again; vectors included."""
@@ -267,7 +275,7 @@ class Store:
         connection = self.catalogue.reader()
         found_rows = connection.execute(
             f"SELECT c.id, c.parent, {rows.CHUNK} FROM chunks c "
-            "WHERE c.document = ? ORDER BY c.ord",
+            "WHERE c.document = ? ORDER BY c.ord, c.id",
             (document,),
         ).fetchall()
         recipe = connection.execute(
@@ -320,14 +328,41 @@ class Store:
 
     # --- failures ----------------------------------------------------------
 
-    def record_failures(self, collection: str, failures: Iterable[Failure]) -> None:
+    def record_failures(self, collection: str, failures: Iterable[Failed]) -> None:
         """Keep why sources failed, until they are ingested."""
         key = self.collection_id(collection)
         with self.catalogue.transaction() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO failures (collection, uri, failure) VALUES (?, ?, ?)",
-                [(key, failure.uri, failure.model_dump_json()) for failure in failures],
+                "INSERT OR REPLACE INTO failures (collection, uri, failure, content, recipe) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [
+                    (key, failed.failure.uri, failed.failure.model_dump_json(), failed.content,
+                     failed.recipe)
+                    for failed in failures
+                ],
+            )  # fmt: skip
+
+    def forget_failures(self, collection: str, uris: Sequence[str]) -> None:
+        """Forget why these sources failed: they did not, after all."""
+        if uris:
+            key = self.collection_id(collection)
+            with self.catalogue.transaction() as connection:
+                connection.executemany(
+                    "DELETE FROM failures WHERE collection = ? AND uri = ?",
+                    [(key, uri) for uri in uris],
+                )
+
+    def failed(self, content: str, recipe: str) -> Failure | None:
+        """Why these bytes, read in this way, failed before; ``None`` if they did not."""
+        row = (
+            self.catalogue.reader()
+            .execute(
+                "SELECT failure FROM failures WHERE content = ? AND recipe = ? LIMIT 1",
+                (content, recipe),
             )
+            .fetchone()
+        )
+        return Failure.model_validate_json(row[0]) if row else None
 
     def failures(self, collection: str) -> list[Failure]:
         """The sources that could not be ingested, and why."""
@@ -429,6 +464,14 @@ class Store:
 
     # --- rows --------------------------------------------------------------
 
+    @contextmanager
+    def _writer(self, collection: str) -> Iterator[tuple[sqlite3.Connection, int, Writer]]:
+        """A transaction that changes a collection's documents."""
+        key = self.collection_id(collection)
+        with self.catalogue.transaction() as connection:
+            yield connection, key, Writer(connection, key, self.text, self.image)
+            _touch(connection, key)
+
     def _find_collection(self, name: str) -> int | None:
         row = (
             self.catalogue.reader()
@@ -436,58 +479,6 @@ class Store:
             .fetchone()
         )
         return row[0] if row else None
-
-    def _insert(self, connection: sqlite3.Connection, collection: int, entry: Entry) -> None:
-        old = connection.execute(
-            "SELECT id, version, enabled FROM documents WHERE collection = ? AND uri = ?",
-            (collection, entry.uri),
-        ).fetchone()
-        document, version, enabled = old or (f"doc-{uuid.uuid4().hex[:16]}", 0, 1)
-        if old:
-            self._remove(connection, collection, document)
-        connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                document, collection, entry.uri, entry.content, entry.recipe, entry.title,
-                entry.media_type, entry.pages, json.dumps(dict(entry.metadata)), version + 1,
-                enabled,
-            ),
-        )  # fmt: skip
-        connection.executemany(
-            "INSERT INTO elements (document, ord, kind, page, body) VALUES (?, ?, ?, ?, ?)",
-            [
-                (document, order, element.kind, element.page, element.model_dump_json())
-                for order, element in enumerate(entry.elements)
-            ],
-        )
-        ids: list[int] = []
-        for order, chunk in enumerate(entry.chunks):
-            row = connection.execute(
-                "INSERT INTO chunks (document, ord, kind, page, x0, y0, x1, y1, text, context, "
-                "caption, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-                (
-                    document, order, chunk.kind, chunk.page, *chunk.box, chunk.text,
-                    chunk.context, chunk.caption, chunk.words.to_bytes(),
-                ),
-            ).fetchone()[0]  # fmt: skip
-            ids.append(row)
-            connection.execute(
-                "UPDATE chunks SET parent = ? WHERE id = ?",
-                (row if chunk.parent is None else ids[chunk.parent], row),
-            )
-            vectors = [(self.text.name, entry.text_vectors[order])]
-            if order in entry.image_vectors:
-                vectors.append((self.image.name, entry.image_vectors[order]))
-            connection.executemany(
-                "INSERT INTO vectors (space, collection, chunk, vector) VALUES (?, ?, ?, ?)",
-                [(space, collection, row, pack(vector)) for space, vector in vectors],
-            )
-        LexicalIndex(collection).add(connection, document)
-
-    @staticmethod
-    def _remove(connection: sqlite3.Connection, collection: int, document: str) -> None:
-        LexicalIndex(collection).remove(connection, document)
-        connection.execute("DELETE FROM documents WHERE id = ?", (document,))
 
     def _collection_of(self, connection: sqlite3.Connection, document: str) -> int:
         row = connection.execute(

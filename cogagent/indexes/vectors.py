@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-
 from cogagent.indexes.files import write_whole
 
 if TYPE_CHECKING:

@@ -93,8 +93,8 @@ class Composer:
         return Composed(
             outcome="abstained",
             text=(
-                f"Not found: the {len(evidence)} best passages, from {documents} documents, do not "
-                f"answer this. Closest: \u201c{' '.join(closest.quote.split())}\u201d "
+                f"Not found: the {len(evidence)} best passages, from {documents} documents, do "
+                f"not answer this. Closest: \u201c{' '.join(closest.quote.split())}\u201d "
                 f"({closest.title}, page {closest.page})."
             ),
             closest=closest,

@@ -14,7 +14,8 @@ from cogagent.config import Settings
 from cogagent.documents.pool import ParserPool
 from cogagent.errors import DocumentError, InputError
 from cogagent.indexes.filters import Filters
-from cogagent.indexes.store import Space, Store
+from cogagent.indexes.store import Store
+from cogagent.indexes.writing import Space
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 from cogagent.models.factory import image_embedder, minilm, text_embedder
 from cogagent.pipelines.compose import Composer

@@ -1,72 +1,57 @@
-"""From sources to a searchable home: read, parse, see, cut, embed, store.
+"""From sources to a searchable home, in two stages: all text first, then all pictures.
 
-Parsing runs in worker processes, one document a thread; looking at pictures,
-embedding and storing run here. Documents are embedded in batches and stored in
-one transaction a batch, so memory is bounded by the batch and a kill loses no
-document that was reported.
+In the first stage documents are read, parsed in worker processes, cut, embedded
+and stored, pictures and scanned pages as they are: unseen. In the second stage
+these are looked at, one after the other, and what is seen takes their place.
+Both embed in batches and store a batch in one transaction, so memory is bounded
+by the batch, and a kill loses nothing that was reported: the same ingest, run
+again, skips what is done and looks at what is still unseen.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from cogagent.config import Settings
-from cogagent.documents.chunking import chunk
+from cogagent.documents.base import label
 from cogagent.documents.pool import ParserPool
 from cogagent.documents.reading import LoadedSource, read
 from cogagent.errors import (
     CogAgentError,
+    CorruptDocumentError,
     DocumentError,
+    LimitExceededError,
+    SourceUnreadableError,
     StorageError,
+    WorkerCrashedError,
 )
-from cogagent.indexes.store import Entry, Store
-from cogagent.models.base import TextEmbedder, Vectors
+from cogagent.indexes.store import Failed, Known, Store
+from cogagent.indexes.writing import Entry, Sighting
+from cogagent.models.base import TextEmbedder
+from cogagent.pipelines.ahead import ahead
+from cogagent.pipelines.drafts import Draft, Drafter
 from cogagent.pipelines.seeing import see
-from cogagent.types import Chunk, Failure, IngestReport, Progress, Source
+from cogagent.pipelines.tally import Tally
+from cogagent.types import Chunk, Element, Failure, IngestReport, Progress, Raster, Source
 from cogagent.vision.eyes import Eyes
 
-PARSE_VERSION = 1
-"""Raised when parsing or cutting changes, so that a home's documents are read anew."""
-
 _BATCH_CHUNKS = 512
-log = logging.getLogger(__name__)
-
-
 _BATCH_BYTES = 64 << 20
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A document that only lacks vectors."""
-
-    entry: Entry
-    known: dict[str, Vectors]
-    """Vectors of texts that an earlier version, or an equal document, has."""
-    size: int
-    """Bytes that it holds in memory, about."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What became of a source: a draft, a failure, to wait for an equal one, or nothing to do."""
-
-    source: Source
-    draft: _Draft | None = None
-    failure: Failure | None = None
-    waits: bool = False
-
-
-class _CancelledError(Exception):
-    """The caller does not want the rest."""
+_BATCH_DRAFTS = 256
+_AHEAD = 2
+"""Pictures whose pixels are made while others are looked at."""
+_LASTING = (CorruptDocumentError, LimitExceededError, WorkerCrashedError)
+"""Errors that the same bytes, read in the same way, are taken to give again."""
+log = logging.getLogger(__name__)
 
 
 class Ingestor:
@@ -93,6 +78,7 @@ class Ingestor:
         self.embedder = embedder
         self.eyes = eyes
         self.settings = settings
+        self.drafter = Drafter(store, parsers, embedder, settings)
 
     def run(
         self,
@@ -100,6 +86,8 @@ class Ingestor:
         collection: str,
         on_progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        *,
+        retry: bool = False,
     ) -> IngestReport:
         """Ingest ``sources``; one that fails costs only itself.
 
@@ -108,13 +96,65 @@ class Ingestor:
             collection: Made if missing.
             on_progress: Called from this thread and parser threads.
             cancelled: Asked between pages; what is stored stays, the rest is left out.
+            retry: Read bytes that failed before once more, instead of reporting it again.
 
         Raises:
             DiskFullError: If there is no space left; what was stored before stays.
             StorageError: If the home fails otherwise.
         """
         self.store.create_collection(collection)
-        return _Run(self, collection, _Tally(len(sources), on_progress), cancelled).run(sources)
+        tally = Tally(len(sources), on_progress)
+        return _Run(self, collection, tally, cancelled, retry=retry).run(sources)
+
+
+@dataclass(slots=True)
+class _Later:
+    """A document whose pictures are to be looked at in the second stage.
+
+    Attributes:
+        content: sha256 of its bytes.
+        recipe: How they are read.
+        document: Its id; ``None`` for a picture file, which enters when it was seen.
+    """
+
+    source: Source
+    content: str
+    recipe: str
+    document: str | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept in memory for it."""
+        return len(self.source.data or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What became of a source in the first stage; ``None`` and ``False`` all over: unchanged."""
+
+    source: Source
+    draft: Draft | None = None
+    failed: Failed | None = None
+    later: _Later | None = None
+    waits: bool = False
+    """For an equal one that is being read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Something to look at, or the end of a document: ``element`` is ``None`` then."""
+
+    later: _Later
+    element: Element | None = None
+    raster: Raster | None = None
+    loaded: LoadedSource | None = None
+    elements: Sequence[Element] = ()
+    """All elements of a picture file, which comes with ``loaded``."""
+    error: CogAgentError | None = None
+
+
+class _CancelledError(Exception):
+    """The caller does not want the rest."""
 
 
 class _Run:
@@ -124,40 +164,61 @@ class _Run:
         self,
         parts: Ingestor,
         collection: str,
-        tally: _Tally,
+        tally: Tally,
         cancelled: Callable[[], bool],
+        *,
+        retry: bool,
     ) -> None:
         self._parts = parts
         self._store = parts.store
+        self._drafter = parts.drafter
         self._settings = parts.settings
         self._collection = collection
         self._tally = tally
         self._cancelled = cancelled
-        self._batch: list[_Draft] = []
-        self._failures: list[Failure] = []
+        self._retry = retry
+        self._batch: list[Draft] = []
+        self._failed: list[Failed] = []
         self._in_flight: set[str] = set()
         """Content hashes that are being read; an equal source waits for them."""
+        self._guard = threading.Lock()
+        self._later: list[_Later] = []
+        self._recovered: list[str] = []
+        """Uris of documents whose last picture was seen; why one was not, is past."""
 
     def run(self, sources: Sequence[Source | Failure]) -> IngestReport:
-        self._failures += [item for item in sources if isinstance(item, Failure)]
+        self._failed += [Failed(item) for item in sources if isinstance(item, Failure)]
         waiting: list[Source] = []
         for result in self._results([item for item in sources if isinstance(item, Source)]):
             if result.waits:
                 waiting.append(result.source)
             else:
                 self._take(result)
+            if sum(item.held for item in self._later) > _BATCH_BYTES:
+                self._flush()
+                self._look_at_pictures()
         self._flush()
+        self._store.save(self._collection)
+        self._tally.searchable()
+        self._look_at_pictures()
+        self._record_failures()  # equal bytes are then known to fail
         self._in_flight.clear()
         for source in waiting:
             if self._cancelled():
                 break
             self._take(self._result(source))
             self._flush()
+            self._look_at_pictures()
         self._store.save(self._collection)
         self._store.prune_originals()
-        if self._failures:
-            self._store.record_failures(self._collection, self._failures)
-        return self._tally.report(self._failures)
+        self._record_failures()
+        return self._tally.report(failed.failure for failed in self._failed)
+
+    def _record_failures(self) -> None:
+        if self._failed:
+            self._store.record_failures(self._collection, self._failed)
+
+    # --- first stage: text -------------------------------------------------
 
     def _results(self, sources: list[Source]) -> Iterator[_Result]:
         """Results as they are ready, with a few documents in flight."""
@@ -167,9 +228,7 @@ class _Run:
             running: set[Future[_Result]] = set()
             while True:
                 room = 0 if self._cancelled() else 2 * workers - len(running)
-                running |= {
-                    threads.submit(self._result, source) for source in islice(queue, room)
-                }
+                running |= {threads.submit(self._result, source) for source in islice(queue, room)}
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -179,18 +238,17 @@ class _Run:
                         yield future.result()
 
     def _take(self, result: _Result) -> None:
+        uri = result.source.uri
         if result.draft is not None:
-            self._batch.append(result.draft)
-            chunks = sum(len(draft.entry.chunks) for draft in self._batch)
-            size = sum(draft.size for draft in self._batch)
-            if chunks >= _BATCH_CHUNKS or size >= _BATCH_BYTES:
-                self._flush()
+            self._add(result.draft)
             return
-        if result.failure is not None:
-            self._failures.append(result.failure)
-        else:
-            self._tally.skipped += 1
-        self._tally.finished(result.source.uri)
+        if result.failed is not None:
+            self._failed.append(result.failed)
+            self._tally.failed(uri)
+        elif result.later is None or result.later.document is not None:
+            self._tally.skipped(uri)
+        if result.later is not None:
+            self._later.append(result.later)
 
     def _result(self, source: Source) -> _Result:
         try:
@@ -198,97 +256,193 @@ class _Run:
         except (StorageError, _CancelledError):
             raise
         except CogAgentError as error:
-            return _Result(source, failure=_failure(source, error))
-        except Exception as error:
-            # One document must not cost the batch, whatever a library does over it.
-            log.exception("unexpected failure while reading %s", source.uri)
-            unexpected = DocumentError(
-                f"unexpected {type(error).__name__}: {error}.",
-                uri=source.uri,
-                remedy="Please report it with the log.",
-            )
-            return _Result(source, failure=_failure(source, unexpected))
+            return _Result(source, failed=Failed(_failure(source, error)))
+        except Exception as error:  # noqa: BLE001 - logged by _unexpected
+            return _Result(source, failed=Failed(_failure(source, _unexpected(source, error))))
 
     def _prepare(self, source: Source) -> _Result:
         loaded = read(source, self._settings.limits)
-        recipe = self._recipe(loaded)
+        recipe = self._drafter.recipe(loaded)
         known = self._store.known(self._collection, source.uri)
         same = known is not None and (known.content, known.recipe) == (loaded.sha256, recipe)
         if known is not None and same and self._same_labels(known.id, source):
-            if (data := self._kept(loaded)) is not None:
-                self._store.keep_original(loaded.sha256, data)
-            return _Result(source)
+            return self._unchanged(source, loaded, known)
         twin = self._store.twin(loaded.sha256, recipe)
-        if twin is not None:
-            return _Result(source, draft=self._copy(source, loaded, twin))
-        if loaded.sha256 in self._in_flight:
+        if twin is not None and self._store.unseen(twin):
             return _Result(source, waits=True)
-        self._in_flight.add(loaded.sha256)
-        earlier = self._vectors_of(known.id) if known is not None else {}
-        return _Result(source, draft=self._parse(source, loaded, recipe, earlier))
+        if twin is not None:
+            return _Result(source, draft=self._drafter.copy(source, loaded, twin))
+        if not self._begins(loaded.sha256):
+            return _Result(source, waits=True)
+        before = None if self._retry else self._store.failed(loaded.sha256, self._trial(recipe))
+        if before is not None:
+            again = before.model_copy(update={"uri": source.uri})
+            return _Result(source, failed=Failed(again, loaded.sha256, self._trial(recipe)))
+        if loaded.media_type.startswith("image/"):  # there is nothing but a picture
+            return _Result(source, later=_Later(source, loaded.sha256, recipe))
+        try:
+            elements = self._drafter.parse(loaded, self._watch(source))
+        except _LASTING as error:
+            failed = Failed(_failure(source, error), loaded.sha256, self._trial(recipe))
+            return _Result(source, failed=failed)
+        return _Result(source, draft=self._drafter.document(source, loaded, elements, known))
 
-    def _parse(
-        self, source: Source, loaded: LoadedSource, recipe: str, known: dict[str, Vectors]
-    ) -> _Draft:
-        """Read a document from its bytes."""
-        embedder = self._parts.embedder
-        elements = []
-        title = source.title or ""
-        with closing(self._parts.parsers.parse(loaded.source)) as parsed:
-            for element in see(parsed, self._parts.eyes, read=self._settings.parse.ocr):
+    def _begins(self, content: str) -> bool:
+        """Whether nobody reads equal bytes at present; if so, the caller does from now on."""
+        with self._guard:
+            free = content not in self._in_flight
+            self._in_flight.add(content)
+        return free
+
+    def _trial(self, recipe: str) -> str:
+        """All that decides whether the bytes can be read: other limits try them anew."""
+        return f"{recipe} {self._settings.limits.model_dump_json()}"
+
+    def _unchanged(self, source: Source, loaded: LoadedSource, known: Known) -> _Result:
+        if (data := self._drafter.kept(loaded)) is not None:
+            self._store.keep_original(loaded.sha256, data)
+        if self._store.unseen(known.id):  # an ingest was cut short
+            return _Result(source, later=_Later(source, loaded.sha256, known.recipe, known.id))
+        return _Result(source)
+
+    def _watch(self, source: Source) -> Callable[[Element], None]:
+        """To be called with each page or picture of a document: ends what takes too long."""
+        started = time.monotonic()
+        limit = self._settings.limits.source_seconds
+
+        def watch(element: Element) -> None:
+            if self._cancelled():
+                raise _CancelledError
+            if time.monotonic() - started > limit:
+                raise LimitExceededError(
+                    f"{label(source.uri)} took more than {limit:g} seconds.",
+                    uri=source.uri,
+                    remedy="Raise the setting limits.source_seconds if the file is sound.",
+                )
+            if element.kind == "page" and not element.unseen:
+                self._tally.page(source.uri)
+
+        return watch
+
+    def _same_labels(self, document: str, source: Source) -> bool:
+        kept = self._store.document(document)
+        return dict(kept.metadata) == dict(source.metadata) and source.title in (None, kept.title)
+
+    # --- second stage: pictures --------------------------------------------
+
+    def _look_at_pictures(self) -> None:
+        """Look at all that is still unseen, with the pixels of the next made meanwhile."""
+        later, self._later = self._later, []
+        if not later:
+            return
+        self._tally.to_look(sum(self._count(item) for item in later))
+        seen: dict[int, list[Element]] = {}
+        skipped: _Later | None = None
+        with closing(ahead(self._looks(later), _AHEAD)) as looks:
+            for look in looks:
                 if self._cancelled():
-                    raise _CancelledError
-                if element.kind == "page":
-                    self._tally.page(source.uri)
-                    title = title or element.caption
-                elements.append(element)
-        title = title or _file_title(source.uri)
-        chunks = list(
-            chunk(
-                elements,
-                title=_heading(title, source.uri),
-                max_tokens=self._settings.chunks.tokens,
-                count_tokens=embedder.count_tokens,
-            )
-        )
-        images = {
-            element.order: element.vector for element in elements if element.vector is not None
-        }
-        entry = Entry(
-            uri=source.uri,
-            content=loaded.sha256,
-            recipe=recipe,
-            title=title,
-            media_type=loaded.media_type,
-            pages=max((element.page for element in elements), default=1),
-            metadata=source.metadata,
-            elements=elements,
-            chunks=chunks,
-            text_vectors=np.zeros((0, embedder.dim), np.float32),
-            image_vectors={
-                position: images[found.element]
-                for position, found in enumerate(chunks)
-                if found.kind == "image" and found.element in images
-            },
-            data=self._kept(loaded),
-        )
-        return _Draft(entry, known, len(loaded.source.data or b""))
+                    break
+                if look.later is skipped:
+                    continue
+                try:
+                    self._look(look, seen)
+                except (StorageError, _CancelledError):
+                    raise
+                except Exception as error:  # noqa: BLE001 - logged by _unexpected
+                    skipped = look.later
+                    seen.clear()
+                    self._fail(look.later, error)
+        self._flush()
+        self._store.forget_failures(self._collection, self._recovered)
+        self._recovered.clear()
 
-    def _copy(self, source: Source, loaded: LoadedSource, twin: str) -> _Draft:
-        """The same bytes under another name: nothing is parsed or seen again."""
-        entry = self._store.entry(twin)
-        known = dict(zip(map(Chunk.embedded_text, entry.chunks), entry.text_vectors, strict=True))
-        title = source.title or (
-            _file_title(source.uri) if entry.title == _file_title(entry.uri) else entry.title
+    def _look(self, look: _Look, seen: dict[int, list[Element]]) -> None:
+        """Take up one look; ``seen`` collects what was seen in a picture file."""
+        item = look.later
+        if look.error is not None:
+            raise look.error
+        if look.element is not None:
+            found = see(look.element, look.raster, self._parts.eyes, read=self._settings.parse.ocr)
+            self._tally.looked(item.source.uri)
+            if item.document is None:
+                seen[look.element.order] = found
+            else:
+                self._add(self._drafter.sighting(item.document, look.element, found))
+            return
+        if look.loaded is not None:
+            elements = [part for item in look.elements for part in seen.get(item.order, [item])]
+            seen.clear()
+            known = self._store.known(self._collection, item.source.uri)
+            self._add(self._drafter.document(item.source, look.loaded, elements, known))
+        self._recovered.append(item.source.uri)
+
+    def _looks(self, later: Sequence[_Later]) -> Iterator[_Look]:
+        for item in later:
+            try:
+                yield from self._looks_at(item)
+            except (StorageError, _CancelledError):
+                raise
+            except CogAgentError as error:
+                yield _Look(item, error=error)
+            except Exception as error:  # noqa: BLE001 - logged by _unexpected
+                yield _Look(item, error=_unexpected(item.source, error))
+
+    def _looks_at(self, item: _Later) -> Iterator[_Look]:
+        watch = self._watch(item.source)
+        loaded = self._again(item)
+        whole = item.document is None
+        elements = self._drafter.parse(loaded, watch) if whole else ()
+        unseen = (
+            self._store.unseen(item.document)
+            if item.document is not None
+            else [element for element in elements if element.unseen]
         )
-        old, new = _heading(entry.title, entry.uri), _heading(title, source.uri)
-        entry.chunks = [_retitled(piece, old, new) for piece in entry.chunks]
-        entry.uri, entry.title, entry.metadata = source.uri, title, source.metadata
-        entry.data = self._kept(loaded)
-        return _Draft(entry, known, len(loaded.source.data or b""))
+        with closing(self._parts.parsers.pixels(loaded.source, unseen)) as pixels:
+            for element, raster in zip(unseen, pixels, strict=True):
+                watch(element)
+                yield _Look(item, element, raster)
+        yield _Look(item, loaded=loaded if whole else None, elements=elements)
+
+    def _again(self, item: _Later) -> LoadedSource:
+        """The bytes once more, from where they are to be had."""
+        source = item.source
+        if source.data is None and self._store.originals.has(item.content):
+            data = self._store.originals.fetch(item.content)
+            source = source.model_copy(update={"data": data})
+        loaded = read(source, self._settings.limits)
+        if loaded.sha256 != item.content:
+            raise SourceUnreadableError(
+                f"{label(source.uri)} was changed while it was read.",
+                uri=source.uri,
+                stage="read",
+                remedy="Ingest it again.",
+            )
+        return loaded
+
+    def _count(self, item: _Later) -> int:
+        return 1 if item.document is None else self._store.document(item.document).unseen
+
+    def _fail(self, item: _Later, error: Exception) -> None:
+        if not isinstance(error, CogAgentError):
+            error = _unexpected(item.source, error)
+        lasting = item.document is None and isinstance(error, _LASTING)
+        failure = _failure(item.source, error)
+        trial = self._trial(item.recipe)
+        self._failed.append(Failed(failure, item.content, trial) if lasting else Failed(failure))
+        if item.document is None:
+            self._tally.failed(item.source.uri)
+
+    # --- both --------------------------------------------------------------
+
+    def _add(self, draft: Draft) -> None:
+        self._batch.append(draft)
+        chunks = sum(len(draft.made.chunks) for draft in self._batch)
+        size = sum(draft.size for draft in self._batch)
+        if chunks >= _BATCH_CHUNKS or size >= _BATCH_BYTES or len(self._batch) >= _BATCH_DRAFTS:
+            self._flush()
 
     def _flush(self) -> None:
-        """Embed what is new in the batch and store it in one transaction."""
+        """Embed what is new in the batch and store it in one transaction a stage."""
         batch, self._batch = self._batch, []
         if not batch:
             return
@@ -296,122 +450,42 @@ class _Run:
         texts = {
             text: None
             for draft in batch
-            for text in map(Chunk.embedded_text, draft.entry.chunks)
+            for text in map(Chunk.embedded_text, draft.made.chunks)
             if text not in draft.known
         }
         fresh = dict(zip(texts, embedder.embed(list(texts)), strict=True))
         for draft in batch:
             vectors = [
                 draft.known[text] if text in draft.known else fresh[text]
-                for text in map(Chunk.embedded_text, draft.entry.chunks)
+                for text in map(Chunk.embedded_text, draft.made.chunks)
             ]
-            draft.entry.text_vectors = np.array(vectors, np.float32).reshape(-1, embedder.dim)
-        self._store.put(self._collection, [draft.entry for draft in batch])
-        for draft in batch:
-            self._tally.stored(draft.entry)
+            draft.made.text_vectors = np.array(vectors, np.float32).reshape(-1, embedder.dim)
+        self._store_documents([(d.source, d.made) for d in batch if isinstance(d.made, Entry)])
+        sightings = [draft.made for draft in batch if isinstance(draft.made, Sighting)]
+        if sightings:
+            more = self._store.see(self._collection, sightings)
+            self._tally.seen(more, sum(len(sighting.image_vectors) for sighting in sightings))
 
-    def _recipe(self, loaded: LoadedSource) -> str:
-        """All that decides what becomes of the bytes: other settings read them anew."""
-        parse = self._settings.parse
-        return (
-            f"{PARSE_VERSION} {loaded.source.media_type or loaded.media_type} "
-            f"tokens={self._settings.chunks.tokens} ocr={parse.ocr}@{parse.ocr_dpi} "
-            f"pictures@{parse.picture_dpi}"
-        )
-
-    def _kept(self, loaded: LoadedSource) -> bytes | None:
-        return loaded.source.data if self._settings.parse.keep_originals else None
-
-    def _vectors_of(self, document: str) -> dict[str, Vectors]:
-        entry = self._store.entry(document)
-        if len(entry.text_vectors) != len(entry.chunks):
-            return {}
-        return dict(zip(map(Chunk.embedded_text, entry.chunks), entry.text_vectors, strict=True))
-
-    def _same_labels(self, document: str, source: Source) -> bool:
-        kept = self._store.document(document)
-        return dict(kept.metadata) == dict(source.metadata) and source.title in (None, kept.title)
-
-
-class _Tally:
-    """Counts what is done, and tells."""
-
-    def __init__(self, total: int, on_progress: Callable[[Progress], None] | None) -> None:
-        self._total = total
-        self._tell = on_progress
-        self._start = time.monotonic()
-        self._pages = 0
-        self._done = 0
-        self.skipped = 0
-        self._ingested = 0
-        self._stored_pages = 0
-        self._chunks = 0
-        self._images = 0
-
-    def page(self, uri: str) -> None:
-        self._pages += 1
-        self._report(uri)
-
-    def finished(self, uri: str) -> None:
-        self._done += 1
-        self._report(uri)
-
-    def stored(self, entry: Entry) -> None:
-        self.finished(entry.uri)
-        self._ingested += 1
-        self._stored_pages += entry.pages
-        self._chunks += len(entry.chunks)
-        self._images += len(entry.image_vectors)
-
-    def report(self, failures: Iterable[Failure]) -> IngestReport:
-        return IngestReport(
-            ingested=self._ingested,
-            skipped=self.skipped,
-            failed=tuple(failures),
-            pages=self._stored_pages,
-            chunks=self._chunks,
-            images=self._images,
-            seconds=round(time.monotonic() - self._start, 3),
-        )
-
-    def _report(self, uri: str) -> None:
-        if self._tell is None:
+    def _store_documents(self, documents: Sequence[tuple[Source | None, Entry]]) -> None:
+        if not documents:
             return
-        spent = max(time.monotonic() - self._start, 1e-6)
-        left = spent / self._done * (self._total - self._done) if self._done else None
-        self._tell(
-            Progress(
-                documents=self._done,
-                total=self._total,
-                pages=self._pages,
-                pages_per_second=self._pages / spent,
-                seconds_left=left,
-                uri=uri,
-            )
-        )
+        ids = self._store.put(self._collection, [entry for _, entry in documents])
+        for document, (source, entry) in zip(ids, documents, strict=True):
+            self._tally.stored(entry.uri, entry.pages, len(entry.chunks), len(entry.image_vectors))
+            if source is not None and any(element.unseen for element in entry.elements):
+                if entry.data is not None:  # the home has a copy now
+                    source = source.model_copy(update={"data": None})
+                self._later.append(_Later(source, entry.content, entry.recipe, document))
 
 
-def _retitled(chunk: Chunk, old: str, new: str) -> Chunk:
-    if old == new or not chunk.context.startswith(old):
-        return chunk
-    return chunk.model_copy(update={"context": new + chunk.context.removeprefix(old)})
-
-
-def _heading(title: str, uri: str) -> str:
-    """What every context begins with: the title, and the file's name where that says more.
-
-    Names such as ``ACME_2018_10K.pdf`` tell whose document it is and of when, which
-    the titles inside often do not.
-    """
-    name = _file_title(uri)
-    if not Path(uri).is_absolute() or name.casefold() in title.casefold():
-        return title
-    return f"{title} ({name})"
-
-
-def _file_title(uri: str) -> str:
-    """A title from a name: its last part, without ending, underscores as spaces."""
-    return Path(uri).stem.replace("_", " ").strip() or uri
+def _unexpected(source: Source, error: Exception) -> DocumentError:
+    # One document must not cost the batch, whatever a library does over it.
+    log.exception("unexpected failure while reading %s", source.uri, exc_info=error)
+    return DocumentError(
+        f"unexpected {type(error).__name__}: {error}.",
+        uri=source.uri,
+        remedy="Please report it with the log.",
+    )
 
 
 def _failure(source: Source, error: CogAgentError) -> Failure:

@@ -49,7 +49,7 @@ def reindex(
                     pages=0,
                     pages_per_second=done / spent,
                     seconds_left=None,
-                )  # fmt: skip
+                )
             )
 
     while True:

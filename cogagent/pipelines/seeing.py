@@ -1,13 +1,13 @@
-"""Looking at what a loader handed over as pixels, and saying it in words."""
+"""Looking at what a loader left as pixels, and saying it in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from cogagent.geometry import make_box, place
-from cogagent.types import Element, Words
+from cogagent.types import Element, Raster, Words
 from cogagent.vision.eyes import Eyes, Sight
 from cogagent.vision.ocr import Reading
 
@@ -16,61 +16,61 @@ _LONG = 600
 photographed or scanned go on as text of their own."""
 
 
-def see(elements: Iterable[Element], eyes: Eyes, *, read: bool = True) -> Iterator[Element]:
-    """The same elements with every raster looked at and let go.
+def see(
+    element: Element, raster: Raster | None, eyes: Eyes, *, read: bool = True
+) -> list[Element]:
+    """An unseen element as it is once it has been looked at, and the texts read in it.
 
     A page whose text is in its pixels is followed by the text read there. A
     picture gets tags, colours, a vector, and a text that says what it shows and
-    what is written in it.
+    what is written in it. All have the element's order.
 
     Args:
-        elements: From a loader, in reading order.
+        element: From a loader.
+        raster: Its pixels; ``None`` if they cannot be had, and it stays as it is.
         eyes: Do the looking.
         read: Read the words in pixels.
 
     Raises:
         ModelError: If the eyes fail.
     """
-    order = 0
-    for element in elements:
-        for seen in _look(element, eyes, read=read):
-            yield seen.model_copy(update={"order": order})
-            order += 1
+    seen = element.model_copy(update={"unseen": False, "context": ""})
+    if raster is None:
+        return [seen]
+    look = _page if element.kind == "page" else _picture
+    return list(look(seen, raster, eyes, read))
 
 
-def _look(element: Element, eyes: Eyes, *, read: bool) -> Iterator[Element]:
-    if element.raster is None:
-        yield element
-        return
-    if element.kind == "page":
-        yield element.model_copy(update={"raster": None})
-        if element.needs_ocr and read:
-            yield from _blocks(eyes.read(element.raster), element)
-        return
+def _page(page: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterator[Element]:
+    yield page
+    if read:
+        yield from _blocks(eyes.read(raster), page)
+
+
+def _picture(picture: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterator[Element]:
     # A vector figure brings its words from the document: they need no reading.
-    (sight,) = eyes.look([element.raster], read=read and not element.text)
-    written, words = element.text, element.words or Words.empty()
+    (sight,) = eyes.look([raster], read=read and not picture.text)
+    written, words = picture.text, picture.words or Words.empty()
     if not written:
-        written, words = sight.text, _placed(sight.words, element)
+        written, words = sight.text, _placed(sight.words, picture)
     long = len(written) > _LONG
     if long:
         cut = written.rfind(" ", 0, _LONG)
         written = written[: cut if cut > 0 else _LONG]
         words = words.slice(0, len(written))
     shown = _description(sight)
-    yield element.model_copy(
+    yield picture.model_copy(
         update={
             "text": shown + written,
             "words": Words.concat([(len(shown), words)]),
-            "raster": None,
             "vector": sight.vector,
             "look": sight.kind,
             "tags": sight.tags,
             "colours": sight.colours,
         }
     )
-    if long and not element.text:
-        yield from _blocks(sight, element)
+    if long and not picture.text:
+        yield from _blocks(sight, picture)
 
 
 def _description(sight: Sight) -> str:
@@ -93,6 +93,7 @@ def _blocks(reading: Reading | Sight, element: Element) -> Iterator[Element]:
             text=reading.text[block.start : block.end],
             page=element.page,
             box=make_box(*box.tolist()),
+            order=element.order,
             words=words,
         )
 

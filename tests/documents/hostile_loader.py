@@ -96,8 +96,18 @@ class HostileLoader:
             yield Element(kind="page", page=number + 1, order=number)
 
     def picture(self, argument):
+        for number in range(3):
+            yield Element(kind="image", order=number + 1, unseen=True, picture=f"{number}")
+
+    def pixels(self, source, elements):
         pixels = np.arange(480 * 640 * 3, dtype=np.uint64).reshape(480, 640, 3)
-        yield Element(kind="image", raster=Raster((pixels % 251).astype(np.uint8)), order=1)
+        for element in elements:
+            if element.picture == "1":
+                yield None
+            elif element.picture == "short":
+                return
+            else:
+                yield Raster(((pixels + int(element.picture)) % 251).astype(np.uint8))
 
     def fail(self, argument):
         raise CorruptDocumentError("it is torn.", remedy="Glue it.", uri="another")

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents.base import Loader, Renderer
+from cogagent.documents.base import Loader, Pictured, Renderer
 from cogagent.documents.image import ImageLoader
 from cogagent.errors import CorruptDocumentError, LimitExceededError
 from cogagent.geometry import FULL_PAGE
-from cogagent.types import Element, Source
+from cogagent.types import Element, Raster, Source
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -25,16 +25,25 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 
 def load(data: bytes, **limits: int) -> list[Element]:
+    return read(data, **limits)[0]
+
+
+def read(data: bytes, **limits: int) -> tuple[list[Element], list[Raster]]:
+    """The elements, and the pixels of those that are unseen."""
     loader = ImageLoader(LimitSettings(**limits), ParseSettings())
-    return list(loader.load(Source(uri="/pictures/one", data=data)))
+    source = Source(uri="/pictures/one", data=data)
+    elements = list(loader.load(source))
+    unseen = [element for element in elements if element.unseen]
+    rasters = [raster for raster in loader.pixels(source, unseen) if raster is not None]
+    assert len(rasters) == len(unseen)
+    return elements, rasters
 
 
 def pixels(data: bytes) -> np.ndarray:
-    page, image = load(data)
-    assert image.raster is not None
-    assert image.raster.pixels.dtype == np.uint8
-    assert page.size == image.raster.size
-    return image.raster.pixels
+    (page, _), (raster,) = read(data)
+    assert raster.pixels.dtype == np.uint8
+    assert page.size == raster.size
+    return raster.pixels
 
 
 def halves(left: tuple[int, ...], right: tuple[int, ...], mode: str = "RGB") -> Image.Image:
@@ -51,6 +60,7 @@ def like(pixel: np.ndarray, colour: tuple[int, int, int], tolerance: int = 12) -
 def test_it_is_a_loader_and_a_renderer() -> None:
     loader = ImageLoader(LimitSettings(), ParseSettings())
     assert isinstance(loader, Loader)
+    assert isinstance(loader, Pictured)
     assert isinstance(loader, Renderer)
 
 
@@ -58,7 +68,8 @@ def test_a_picture_is_a_page_with_one_image() -> None:
     page, image = load(encoded(halves(RED, BLUE)))
     assert (page.kind, page.page, page.order, page.size) == ("page", 1, 0, (40, 20))
     assert not page.needs_ocr
-    assert page.raster is None
+    assert not page.unseen
+    assert image.unseen
     assert (image.kind, image.page, image.order, image.box) == ("image", 1, 1, FULL_PAGE)
 
 
@@ -135,14 +146,14 @@ def test_every_frame_of_a_tiff_is_a_page() -> None:
         Image.new("RGB", (30 + n, 20), colour) for n, colour in enumerate((RED, GREEN, BLUE))
     ]
     data = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
-    found = load(data)
+    found, rasters = read(data)
     assert [(element.kind, element.page, element.order) for element in found] == [
         (kind, page, 2 * (page - 1) + (kind == "image"))
         for page in (1, 2, 3)
         for kind in ("page", "image")
     ]
     assert [element.size[0] for element in found if element.size] == [30, 31, 32]
-    assert like(found[5].raster.pixels[0, 0], BLUE)
+    assert like(rasters[2].pixels[0, 0], BLUE)
     with pytest.raises(LimitExceededError, match=r"more than 2 frames.*limits.pages"):
         load(data, pages=2)
     assert len(load(data, pages=3)) == 6
@@ -194,12 +205,12 @@ def test_a_large_picture_is_reduced_and_keeps_its_size() -> None:
         (encoded(image, "PNG", compress_level=1), (6000, 4000)),
         (encoded(image, "JPEG", exif=exif), (4000, 6000)),
     ):
-        page, found = load(data)
+        (page, _), (found,) = read(data)
         assert page.size == size
-        width, height = found.raster.size
+        width, height = found.size
         assert width * height <= 16_000_000
         assert width / height == pytest.approx(size[0] / size[1], rel=0.01)
-    assert like(found.raster.pixels[5, width // 2], RED)
+    assert like(found.pixels[5, width // 2], RED)
 
 
 def test_render_gives_a_page_in_its_own_pixels() -> None:

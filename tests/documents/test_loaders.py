@@ -323,9 +323,25 @@ def test_span_bomb():
 
 def test_figure_with_embedded_picture():
     figure = f'<figure><img alt="red" src="{picture()}"><figcaption>A red <i>thing</i>'
-    (element,) = load(HtmlLoader, f"{figure}</figcaption></figure>")[1:]
+    page = f"{figure}</figcaption></figure>"
+    (element,) = load(HtmlLoader, page)[1:]
     assert (element.kind, element.caption, element.size) == ("image", "A red thing", (40, 30))
-    assert (element.raster.pixels == np.array([255, 0, 0])).all()
+    assert element.unseen
+    loader = HtmlLoader(LimitSettings(), ParseSettings())
+    (raster,) = loader.pixels(Source(uri="x", data=page.encode()), [element])
+    assert (raster.pixels == np.array([255, 0, 0])).all()
+
+
+def test_a_picture_that_is_broken_further_in_costs_only_itself():
+    noise = io.BytesIO()
+    values = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
+    Image.fromarray(values).save(noise, "PNG")
+    cut = base64.b64encode(noise.getvalue()[:9000]).decode()
+    page = f"<img src='data:image/png;base64,{cut}'><img src='{picture((40, 40))}'>"
+    source = Source(uri="x", data=page.encode())
+    loader = HtmlLoader(LimitSettings(), ParseSettings())
+    unseen = [element for element in loader.load(source) if element.unseen]
+    assert [raster is None for raster in loader.pixels(source, unseen)] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from cogagent.errors import (
     UnsupportedFormatError,
     WorkerCrashedError,
 )
-from cogagent.types import Source
+from cogagent.types import Element, Source
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,10 +74,25 @@ def test_environment(make_pool):
 
 
 def test_pixels_arrive(make_pool):
-    element = run(make_pool(), "picture")[-1]
-    expected = np.arange(480 * 640 * 3, dtype=np.uint64).reshape(480, 640, 3) % 251
-    assert (element.raster.pixels == expected).all()
-    assert element.raster.pixels.flags.writeable
+    pool = make_pool()
+    unseen = [element for element in run(pool, "picture") if element.unseen]
+    first, none, last = pool.pixels(source("picture"), unseen)
+    expected = np.arange(480 * 640 * 3, dtype=np.uint64).reshape(480, 640, 3)
+    assert (first.pixels == expected % 251).all()
+    assert (last.pixels == (expected + 2) % 251).all()
+    assert none is None
+    assert first.pixels.flags.writeable
+
+
+def test_too_few_pixels_are_nonsense(make_pool):
+    wanted = [Element(kind="image", picture="short", unseen=True)]
+    with pytest.raises(WorkerCrashedError, match="nonsense"):
+        list(make_pool().pixels(source("picture"), wanted))
+
+
+def test_a_document_without_pictures_has_no_pixels(make_pool):
+    with pytest.raises(UnsupportedFormatError, match="no pictures"):
+        list(make_pool().pixels(Source(uri="x.md", data=b"text"), []))
 
 
 def test_noise_on_stdout_and_stderr_does_no_harm(make_pool):
@@ -336,7 +351,7 @@ def script(body, hostile):
         import os, sys, threading
         from cogagent.config import Settings
         from cogagent.documents.pool import ParserPool
-        from cogagent.types import Source
+        from cogagent.types import Element, Source
         def source(command):
             return Source(uri="x", data=command.encode(), media_type="application/x-hostile")
     """

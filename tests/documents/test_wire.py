@@ -58,7 +58,8 @@ def elements(draw):
         header_rows=draw(st.integers(0, 3)),
         size=draw(st.none() | st.tuples(st.floats(1, 1e4), st.floats(1, 1e4))),
         needs_ocr=draw(st.booleans()),
-        raster=draw(st.none() | rasters()),
+        unseen=draw(st.booleans()),
+        picture=draw(texts),
     )
 
 
@@ -78,10 +79,17 @@ def test_element_round_trip(element):
     assert (back.words is None) == (element.words is None)
     if element.words is not None:
         assert back.words.to_bytes() == element.words.to_bytes()
-    assert (back.raster is None) == (element.raster is None)
-    if element.raster is not None:
-        assert (back.raster.pixels == element.raster.pixels).all()
-        assert back.raster.pixels.flags.writeable
+
+
+@given(rasters())
+def test_raster_round_trip(raster):
+    back = wire.to_raster(crossed(wire.from_raster(raster)))
+    assert (back.pixels == raster.pixels).all()
+    assert back.pixels.flags.writeable
+
+
+def test_no_raster_crosses():
+    assert wire.to_raster(crossed(wire.from_raster(None))) is None
 
 
 def test_pixels_of_any_layout_cross():

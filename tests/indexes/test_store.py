@@ -18,7 +18,8 @@ from cogagent.errors import (
     UnknownFieldError,
 )
 from cogagent.indexes import upkeep
-from cogagent.indexes.store import Space, Store
+from cogagent.indexes.store import Failed, Store
+from cogagent.indexes.writing import Space
 from cogagent.types import Failure
 from tests.conftest import IMAGE, TEXT, make_entry, open_store
 
@@ -232,7 +233,7 @@ def test_another_embedder_is_refused_and_names_reindex(tmp_path: Path) -> None:
 
 
 def test_failures_are_kept_until_the_source_is_ingested(store: Store) -> None:
-    store.record_failures("default", [Failure(uri="a", error="broken", stage="parse")])
+    store.record_failures("default", [Failed(Failure(uri="a", error="broken", stage="parse"))])
     assert [failure.error for failure in store.failures("default")] == ["broken"]
     store.put("default", [make_entry("a", "mended")])
     assert store.failures("default") == []

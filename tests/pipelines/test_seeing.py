@@ -25,17 +25,20 @@ def sign(text: str = "Harbour 1897") -> Raster:
 
 
 def test_a_scanned_page_is_followed_by_its_text(eyes: Eyes) -> None:
-    page = Element(kind="page", page=3, needs_ocr=True, raster=sign(), size=(500, 200))
-    first, second = see([page], eyes)
-    assert (first.kind, first.raster) == ("page", None)
+    page = Element(
+        kind="page", page=3, order=7, needs_ocr=True, unseen=True, context="A", size=(500, 200)
+    )
+    first, second = see(page, sign(), eyes)
+    assert (first.kind, first.unseen, first.context) == ("page", False, "")
     assert (second.kind, second.page, second.text) == ("text", 3, "Harbour 1897")
+    assert (first.order, second.order) == (7, 7)
     assert second.words is not None
     assert second.words.pages.tolist() == [3, 3]
 
 
 def test_a_picture_on_a_page_has_its_words_where_they_stand(eyes: Eyes) -> None:
     place = make_box(0.5, 0.5, 1.0, 1.0)
-    (seen,) = see([Element(kind="image", page=2, box=place, raster=sign())], eyes)
+    (seen,) = see(Element(kind="image", page=2, box=place, unseen=True), sign(), eyes)
     assert "Harbour 1897" in seen.text
     assert seen.vector is not None
     assert seen.colours
@@ -51,22 +54,19 @@ def test_a_picture_on_a_page_has_its_words_where_they_stand(eyes: Eyes) -> None:
 
 
 def test_a_figure_keeps_the_words_of_its_document(eyes: Eyes) -> None:
-    figure = Element(kind="figure", text="axis title", raster=sign())
-    (seen,) = see([figure], eyes)
+    figure = Element(kind="figure", text="axis title", unseen=True)
+    (seen,) = see(figure, sign(), eyes)
     assert seen.text.endswith("axis title")
     assert "Harbour" not in seen.text
 
 
 def test_reading_can_be_left_out(eyes: Eyes) -> None:
-    (seen,) = see([Element(kind="image", raster=sign())], eyes, read=False)
+    (seen,) = see(Element(kind="image", unseen=True), sign(), eyes, read=False)
     assert "Harbour" not in seen.text
-    page = Element(kind="page", needs_ocr=True, raster=sign())
-    assert [element.kind for element in see([page], eyes, read=False)] == ["page"]
+    page = Element(kind="page", needs_ocr=True, unseen=True)
+    assert [element.kind for element in see(page, sign(), eyes, read=False)] == ["page"]
 
 
-def test_orders_are_numbered_anew(eyes: Eyes) -> None:
-    elements = [
-        Element(kind="page", needs_ocr=True, raster=sign(), order=0),
-        Element(kind="text", text="more", order=1),
-    ]
-    assert [element.order for element in see(elements, eyes)] == [0, 1, 2]
+def test_a_picture_that_cannot_be_had_stays_as_it_is(eyes: Eyes) -> None:
+    picture = Element(kind="image", caption="A buoy", unseen=True)
+    assert see(picture, None, eyes) == [picture.model_copy(update={"unseen": False})]

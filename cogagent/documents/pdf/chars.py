@@ -7,6 +7,7 @@ of reading it; these calls go through C-level ``map`` over plain addresses.
 from __future__ import annotations
 
 import ctypes
+import unicodedata
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -311,12 +312,20 @@ def _doubtful(handle: int | None, kept: Ints, codes: Ints) -> float:
 
 
 def _reads_naturally(codes: Ints) -> bool:
-    """Latin letters with as many vowels as words have: right, though no table says so."""
+    """Words as some script has them: right, though no table says so.
+
+    Latin letters, with or without accents, have vowels among them; Japanese has kana,
+    which numbers of glyphs hardly ever fall among.
+    """
     letters = [chr(code) for code in codes.tolist() if chr(code).isalpha()]
-    vowels = sum(letter in "aeiouAEIOU" for letter in letters)
-    return (
-        all(letter.isascii() for letter in letters) and 0.25 < vowels / max(len(letters), 1) < 0.6
-    )
+    if not letters:
+        return False
+    kana = sum("\u3041" <= letter <= "\u30ff" for letter in letters)
+    if kana > 0.3 * len(letters):
+        return True
+    plain = [unicodedata.normalize("NFD", letter)[0] for letter in letters]
+    vowels = sum(letter in "aeiouAEIOU" for letter in plain)
+    return all(letter.isascii() for letter in plain) and 0.25 < vowels / len(plain) < 0.6
 
 
 def _visible(chars: Chars, size: tuple[float, float]) -> NDArray[np.bool_]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 
 from cogagent.documents.pdf.frame import UNREADABLE, open_page, page_frame
 from cogagent.documents.pdf.page import PageReader
+from cogagent.documents.pdf.repair import repaired
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -19,7 +22,7 @@ from cogagent.errors import (
 from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cogagent.config import LimitSettings, ParseSettings
 
@@ -64,8 +67,6 @@ class PdfLoader:
         document = self._open(source)
         try:
             pages = len(document)
-            if pages == 0:
-                raise CorruptDocumentError("the PDF has no pages.", uri=source.uri)
             if pages > self.limits.pages:
                 raise LimitExceededError(
                     f"the PDF has {pages} pages, and {self.limits.pages} are allowed.",
@@ -73,6 +74,27 @@ class PdfLoader:
                     remedy="Raise limits.pages (COGAGENT_LIMITS__PAGES).",
                 )
             yield from self._pages(document, pages, source.uri)
+        finally:
+            document.close()
+
+    def pixels(self, source: Source, elements: Sequence[Element]) -> Iterator[Raster | None]:
+        """Scanned pages at ``parse.ocr_dpi``, pictures and figures at ``parse.picture_dpi``.
+
+        Raises:
+            PasswordRequiredError: It is encrypted and no configured password fits.
+            CorruptDocumentError: It is no PDF.
+        """
+        document = self._open(source)
+        try:
+            reader = PageReader(self.limits, self.parse)
+            for number, group in groupby(elements, key=attrgetter("page")):
+                wanted = list(group)
+                try:
+                    with contextlib.closing(open_page(document, number - 1)) as page:
+                        yield from reader.pixels(page.shown, wanted)
+                except UNREADABLE as error:
+                    _log.warning("%s: page %d cannot be shown: %s", source.uri, number, error)
+                    yield from [None] * len(wanted)
         finally:
             document.close()
 
@@ -87,7 +109,7 @@ class PdfLoader:
         try:
             with contextlib.closing(open_page(document, page - 1)) as opened:
                 reader = PageReader(self.limits, self.parse)
-                return reader.render(opened, page_frame(opened), dpi)
+                return reader.render(opened.shown, page_frame(opened.shown), dpi)
         except (pdfium.PdfiumError, ValueError, IndexError) as error:
             raise CorruptDocumentError(
                 f"page {page} of the PDF cannot be shown: {error}.", uri=source.uri
@@ -120,25 +142,44 @@ class PdfLoader:
                 order += 1
 
     def _open(self, source: Source) -> Any:
-        """The opened document, with the first password that fits."""
+        """The document with its forms, as it is or repaired; it has at least one page."""
         data = source.data or b""
         secrets = [secret.get_secret_value() for secret in self.parse.passwords]
-        encrypted = False
-        for password in [None, *secrets]:
+        try:
+            document = _opened(data, secrets, source.uri)
+        except DocumentError as refused:
+            mended = repaired(data, secrets)
+            if mended is None:
+                raise
             try:
-                return pdfium.PdfDocument(data, password=password)
-            except pdfium.PdfiumError as error:
-                if getattr(error, "err_code", None) == pdfium.raw.FPDF_ERR_PASSWORD:
-                    encrypted = True
-                    continue
-                raise _broken(error, source.uri) from error
-        assert encrypted
-        tried = f"none of the {len(secrets)} configured passwords" if secrets else "no password"
-        raise PasswordRequiredError(
-            f"the PDF is encrypted and {tried} opens it.",
-            uri=source.uri,
-            remedy="Add its password to parse.passwords (COGAGENT_PARSE__PASSWORDS).",
-        )
+                document = _opened(mended, [], source.uri)
+            except DocumentError:
+                raise refused from None
+            _log.info("%s was repaired: %s", source.uri, refused.message)
+        with contextlib.suppress(pdfium.PdfiumError):  # then its fields have no values
+            document.init_forms()
+        return document
+
+
+def _opened(data: bytes, secrets: Sequence[str], uri: str) -> Any:
+    """The document as pdfium opens it, with the first password that fits."""
+    for password in [None, *secrets]:
+        try:
+            document = pdfium.PdfDocument(data, password=password)
+        except pdfium.PdfiumError as error:
+            if getattr(error, "err_code", None) == pdfium.raw.FPDF_ERR_PASSWORD:
+                continue
+            raise _broken(error, uri) from error
+        if len(document):
+            return document
+        document.close()
+        raise CorruptDocumentError("the PDF has no pages.", uri=uri)
+    tried = f"none of the {len(secrets)} configured passwords" if secrets else "no password"
+    raise PasswordRequiredError(
+        f"the PDF is encrypted and {tried} opens it.",
+        uri=uri,
+        remedy="Add its password to parse.passwords (COGAGENT_PARSE__PASSWORDS).",
+    )
 
 
 def _broken(error: Exception, uri: str) -> DocumentError:

@@ -13,7 +13,7 @@ from cogagent.documents.pdf.chars import Chars, read_chars
 from cogagent.documents.pdf.edges import Edges, sample_pages
 from cogagent.documents.pdf.figures import Region, find_regions
 from cogagent.documents.pdf.flow import Item, Paragraph, join_columns
-from cogagent.documents.pdf.frame import UNREADABLE, open_page, page_frame
+from cogagent.documents.pdf.frame import UNREADABLE, OpenPage, open_page, page_frame
 from cogagent.documents.pdf.layout import (
     find_blocks,
     heading_level,
@@ -21,6 +21,7 @@ from cogagent.documents.pdf.layout import (
     rejoin_pieces,
     split_paragraphs,
 )
+from cogagent.documents.pdf.notes import note_elements, read_notes
 from cogagent.documents.pdf.objects import Drawing, read_drawing
 from cogagent.documents.pdf.tables import find_tables
 from cogagent.documents.pdf.text import (
@@ -44,6 +45,8 @@ from cogagent.geometry import (
 from cogagent.types import Element, Raster, Words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from cogagent.config import LimitSettings, ParseSettings
     from cogagent.documents.pdf.table import Table
 
@@ -73,8 +76,8 @@ class PageReader:
             # A page that cannot be read says so in its turn.
             with contextlib.suppress(*UNREADABLE):
                 with contextlib.closing(open_page(document, index)) as page:
-                    frame = page_frame(page)
-                    chars = _read_chars(page, frame)
+                    frame = page_frame(page.shown)
+                    chars = _read_chars(page.shown, frame)
                 if len(chars) <= _MAX_KEPT:
                     self._ahead[index + 1] = chars
                 upright = [word for word in find_words(chars) if word.turns == 0]
@@ -82,9 +85,15 @@ class PageReader:
                 words += upright
         self.edges = Edges(sample, self.body_size(words))
 
-    def read(self, page: Any, number: int) -> list[Element]:
-        """The elements of ``page`` (a ``pypdfium2.PdfPage``)."""
-        frame = page_frame(page)
+    def read(self, opened: OpenPage, number: int) -> list[Element]:
+        """The elements of a page, those of its notes last."""
+        frame = page_frame(opened.shown)
+        elements = self._drawn(opened.shown, frame, number)
+        notes = read_notes(opened.original)
+        return [*elements, *note_elements(notes, elements, frame, number)]
+
+    def _drawn(self, page: Any, frame: PdfPage, number: int) -> list[Element]:
+        """The elements of what is drawn on ``page`` (a ``pypdfium2.PdfPage``)."""
         chars = self._ahead.pop(number, None) or _read_chars(page, frame)
         drawing = read_drawing(page, frame)
         scanned = is_scanned(chars, drawing, frame.size)
@@ -93,13 +102,12 @@ class PageReader:
             page=number,
             size=frame.size,
             needs_ocr=scanned,
-            raster=self.render(page, frame, self.parse.ocr_dpi) if scanned else None,
+            unseen=scanned,
         )
         if scanned:
             return [opening]
         layout = _PageLayout(self, frame, number, drawing)
-        elements = layout.elements(find_words(chars))
-        return [opening, *self._with_rasters(elements, page, frame)]
+        return [opening, *layout.elements(find_words(chars))]
 
     def body_size(self, words: list[Word]) -> float:
         """The font size of body text, voted for by the letters of all pages so far."""
@@ -108,17 +116,13 @@ class PageReader:
             self.size_votes[size] = self.size_votes.get(size, 0) + len(word.text)
         return max(self.size_votes, key=self.size_votes.__getitem__, default=10.0)
 
-    def _with_rasters(self, elements: list[Element], page: Any, frame: PdfPage) -> list[Element]:
-        """Figures and images with their pixels, cut from one rendering of the page."""
-        if not any(e.kind in ("figure", "image") for e in elements):
-            return elements
-        whole = self.render(page, frame, self.parse.picture_dpi)
-        return [
-            e.model_copy(update={"raster": _cut(whole, e.box)})
-            if e.kind in ("figure", "image")
-            else e
-            for e in elements
-        ]
+    def pixels(self, page: Any, elements: Sequence[Element]) -> Iterator[Raster]:
+        """The pixels of elements of ``page``, cut from one rendering of it."""
+        frame = page_frame(page)
+        scanned = any(element.needs_ocr for element in elements)
+        whole = self.render(page, frame, self.parse.ocr_dpi if scanned else self.parse.picture_dpi)
+        for element in elements:
+            yield whole if element.kind == "page" else _cut(whole, element.box)
 
     def render(self, page: Any, frame: PdfPage, dpi: int) -> Raster:
         """The pixels of ``page`` as shown, at a lower resolution where the limits ask for it."""
@@ -181,7 +185,7 @@ class _PageLayout:
         self.drawing = drawing
 
     def elements(self, words: list[Word]) -> list[Element]:
-        """All elements but the page's own, in reading order, without rasters."""
+        """All elements but the page's own, in reading order."""
         for word in words:
             if "-" in word.text[1:-1]:
                 self.reader.hyphenated.add(word.text.strip(".,;:!?()[]\"'").lower())
@@ -290,7 +294,7 @@ class _PageLayout:
         spelled = spell_lines([piece.words for piece in region.pieces], set())
         x0, y0, x1, y1 = from_pixels(np.array([region.box]), self.frame.size)[0].tolist()
         return Element(
-            kind=region.kind, text=spelled.text, page=self.number,
+            kind=region.kind, text=spelled.text, page=self.number, unseen=True,
             box=make_box(x0, y0, x1, y1),
             words=self._words(spelled),
             caption=captions.at(region.anchor) or captions.near(region.box, "figure"),

@@ -13,7 +13,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from cogagent.config import LimitSettings, ParseSettings
 from cogagent.documents.pdf.loader import PdfLoader
-from cogagent.types import Element, Source
+from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,13 +28,22 @@ PROSE = [
 def load(
     draw: Callable[[Canvas], None], limits: LimitSettings | None = None, **parse: int
 ) -> list[Element]:
+    return read(draw, limits, **parse)[0]
+
+
+def read(
+    draw: Callable[[Canvas], None], limits: LimitSettings | None = None, **parse: int
+) -> tuple[list[Element], list[Raster | None]]:
+    """The elements, and the pixels of those that are unseen."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=(612, 792))
     canvas.setFont("Helvetica", 10)
     draw(canvas)
     canvas.save()
     source = Source(uri="test.pdf", data=buffer.getvalue())
-    return list(PdfLoader(limits or LimitSettings(), ParseSettings(**parse)).load(source))
+    loader = PdfLoader(limits or LimitSettings(), ParseSettings(**parse))
+    elements = list(loader.load(source))
+    return elements, list(loader.pixels(source, [e for e in elements if e.unseen]))
 
 
 def prose(canvas: Canvas, y: float) -> None:
@@ -69,7 +78,7 @@ def test_a_chart_is_a_figure_with_its_words_and_caption() -> None:
         chart(canvas)
         prose(canvas, 320)
 
-    elements = load(draw, picture_dpi=72)
+    elements, (raster,) = read(draw, picture_dpi=72)
     (figure,) = [e for e in elements if e.kind == "figure"]
     assert figure.caption == "Figure 3: Sales by region in the year 2020."
     assert {"North", "South", "120%"} <= set(figure.text.split())
@@ -78,8 +87,8 @@ def test_a_chart_is_a_figure_with_its_words_and_caption() -> None:
     x0, y0, x1, y1 = figure.box
     assert x0 * 612 == pytest.approx(150, abs=3)
     assert (1 - y1) * 792 == pytest.approx(390, abs=6)
-    assert figure.raster is not None
-    width, height = figure.raster.size
+    assert raster is not None
+    width, height = raster.size
     assert (width, height) == pytest.approx(((x1 - x0) * 612, (y1 - y0) * 792), abs=2)
     texts = [e.text for e in elements if e.kind == "text"]
     assert texts == [" ".join(PROSE), figure.caption, " ".join(PROSE)]
@@ -220,13 +229,13 @@ def test_an_embedded_picture_is_an_image_with_its_pixels() -> None:
         canvas.drawImage(picture(), 100, 400, 300, 200)
         canvas.drawString(100, 380, "Fig. 2. An orange disc.")
 
-    elements = load(draw)
+    elements, (raster,) = read(draw)
     (image,) = [e for e in elements if e.kind == "image"]
     assert image.caption == "Fig. 2. An orange disc."
     expected = (100 / 612, 1 - 600 / 792, 400 / 612, 1 - 400 / 792)
     assert tuple(image.box) == pytest.approx(expected, abs=0.003)
-    assert image.raster is not None
-    middle = image.raster.pixels[image.raster.size[1] // 2, image.raster.size[0] // 3]
+    assert raster is not None
+    middle = raster.pixels[raster.size[1] // 2, raster.size[0] // 3]
     assert middle[0] > 200
     assert middle[2] < 60
 
@@ -274,17 +283,18 @@ def scan(canvas: Canvas) -> None:
 
 
 def test_a_scanned_page_needs_ocr() -> None:
-    (page,) = load(scan, ocr_dpi=100)
+    (page,), (raster,) = read(scan, ocr_dpi=100)
     assert page.needs_ocr
-    assert page.raster is not None
-    assert page.raster.size == pytest.approx((850, 1100), abs=1)
-    assert page.raster.pixels.dtype == np.uint8
+    assert page.unseen
+    assert raster is not None
+    assert raster.size == pytest.approx((850, 1100), abs=1)
+    assert raster.pixels.dtype == np.uint8
 
 
 def test_rasters_keep_within_the_limit_of_pixels() -> None:
-    (page,) = load(scan, LimitSettings(pixels=10_000), ocr_dpi=600)
-    assert page.raster is not None
-    width, height = page.raster.size
+    _, (raster,) = read(scan, LimitSettings(pixels=10_000), ocr_dpi=600)
+    assert raster is not None
+    width, height = raster.size
     assert width * height <= 10_500
 
 
@@ -305,7 +315,7 @@ def test_a_hidden_text_layer_of_a_scan_is_used() -> None:
 def test_an_empty_page_is_not_scanned() -> None:
     (page,) = load(lambda canvas: canvas.line(72, 72, 500, 72))
     assert not page.needs_ocr
-    assert page.raster is None
+    assert not page.unseen
 
 
 def test_pictures_of_a_page_are_capped() -> None:

@@ -1,0 +1,205 @@
+"""How documents are written to the catalogue; always inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cogagent.indexes.lexical import LexicalIndex
+from cogagent.indexes.spaces import pack
+from cogagent.indexes.vectors import Vectors
+from cogagent.types import Chunk, Element
+
+_ADD_ELEMENT = (
+    "INSERT INTO elements (document, ord, kind, page, body, words, unseen) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class Space(NamedTuple):
+    """A vector space: which embedder, for which kind of thing."""
+
+    name: str
+    """``text:`` or ``image:`` and the embedder's name."""
+    dim: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """Everything about one document, ready to enter a home.
+
+    Attributes:
+        text_vectors: Shape ``(len(chunks), dim)``.
+        image_vectors: By position in ``chunks``.
+        data: The bytes, to keep a copy of; ``None`` to keep none.
+    """
+
+    uri: str
+    content: str
+    recipe: str
+    title: str
+    media_type: str
+    pages: int
+    metadata: Mapping[str, object]
+    elements: Sequence[Element]
+    chunks: Sequence[Chunk]
+    text_vectors: Vectors
+    image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
+    data: bytes | None = None
+
+
+@dataclass(slots=True)
+class Sighting:
+    """What was seen in one element of a stored document that was stored unseen.
+
+    Attributes:
+        order: The element's.
+        elements: The element as it is now, then the texts that were read in it.
+        chunks: Made of ``elements``; they take the place of the unseen element's.
+        text_vectors: Shape ``(len(chunks), dim)``.
+        image_vectors: By position in ``chunks``.
+    """
+
+    document: str
+    order: int
+    elements: Sequence[Element]
+    chunks: Sequence[Chunk]
+    text_vectors: Vectors
+    image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
+
+
+class Writer:
+    """Writes documents of one collection through one connection.
+
+    Args:
+        connection: In a transaction.
+        collection: The collection's key in the catalogue.
+        text: The space of the text vectors.
+        image: The space of the picture vectors.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, collection: int, text: Space, image: Space
+    ) -> None:
+        self._connection = connection
+        self._collection = collection
+        self._text, self._image = text, image
+        self._lexical = LexicalIndex(collection)
+
+    def insert(self, entry: Entry) -> str:
+        """Add a document, in place of the one of the same uri; its id."""
+        old = self._connection.execute(
+            "SELECT id, version, enabled FROM documents WHERE collection = ? AND uri = ?",
+            (self._collection, entry.uri),
+        ).fetchone()
+        document, version, enabled = old or (f"doc-{uuid.uuid4().hex[:16]}", 0, 1)
+        if old:
+            self.remove(document)
+        self._connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                document, self._collection, entry.uri, entry.content, entry.recipe, entry.title,
+                entry.media_type, entry.pages, json.dumps(dict(entry.metadata)), version + 1,
+                enabled,
+            ),
+        )  # fmt: skip
+        self._add_elements(document, entry.elements)
+        orders = range(len(entry.chunks))
+        self._add_chunks(document, orders, entry.chunks, entry.text_vectors, entry.image_vectors)
+        return str(document)
+
+    def remove(self, document: str) -> None:
+        """Take a document out."""
+        self._lexical.remove(self._connection, self._chunks("document = ?", document))
+        self._connection.execute("DELETE FROM documents WHERE id = ?", (document,))
+
+    def see(self, sighting: Sighting) -> int:
+        """Put what was seen in the place of an element, if that is there and still unseen.
+
+        Returns:
+            How many chunks there are more than before.
+        """
+        place = (sighting.document, sighting.order)
+        row = self._connection.execute(
+            "SELECT id FROM elements WHERE document = ? AND ord = ? AND unseen", place
+        ).fetchone()
+        if row is None:
+            return 0
+        first, *texts = sighting.elements
+        self._connection.execute(
+            "UPDATE elements SET body = ?, words = ?, unseen = 0 WHERE id = ?",
+            (*_packed(first), row[0]),
+        )
+        self._add_elements(sighting.document, texts)
+        old = self._chunks("document = ? AND element = ?", *place)
+        at = self._position(sighting.document, sighting.order)
+        self._lexical.remove(self._connection, old)
+        self._connection.executemany(
+            "DELETE FROM chunks WHERE id = ?", [(chunk,) for chunk in old]
+        )
+        self._add_chunks(
+            sighting.document, [at] * len(sighting.chunks), sighting.chunks,
+            sighting.text_vectors, sighting.image_vectors,
+        )  # fmt: skip
+        return len(sighting.chunks) - len(old)
+
+    def _add_elements(self, document: str, elements: Iterable[Element]) -> None:
+        rows = (
+            (document, item.order, item.kind, item.page, *_packed(item), item.unseen)
+            for item in elements
+        )
+        self._connection.executemany(_ADD_ELEMENT, rows)
+
+    def _add_chunks(
+        self,
+        document: str,
+        orders: Sequence[int],
+        chunks: Sequence[Chunk],
+        text_vectors: Vectors,
+        image_vectors: Mapping[int, Vectors],
+    ) -> None:
+        ids: list[int] = []
+        for position, (order, chunk) in enumerate(zip(orders, chunks, strict=True)):
+            row = self._connection.execute(
+                "INSERT INTO chunks (document, ord, kind, page, x0, y0, x1, y1, text, context, "
+                "caption, words, element) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "RETURNING id",
+                (
+                    document, order, chunk.kind, chunk.page, *chunk.box, chunk.text,
+                    chunk.context, chunk.caption, chunk.words.to_bytes(), chunk.element,
+                ),
+            ).fetchone()[0]  # fmt: skip
+            ids.append(row)
+            self._connection.execute(
+                "UPDATE chunks SET parent = ? WHERE id = ?",
+                (row if chunk.parent is None else ids[chunk.parent], row),
+            )
+            vectors = [(self._text.name, text_vectors[position])]
+            if position in image_vectors:
+                vectors.append((self._image.name, image_vectors[position]))
+            self._connection.executemany(
+                "INSERT INTO vectors (space, collection, chunk, vector) VALUES (?, ?, ?, ?)",
+                [(space, self._collection, row, pack(vector)) for space, vector in vectors],
+            )
+        self._lexical.add(self._connection, ids)
+
+    def _chunks(self, where: str, *params: object) -> list[int]:
+        rows = self._connection.execute(f"SELECT id FROM chunks WHERE {where}", params)
+        return [row[0] for row in rows]
+
+    def _position(self, document: str, order: int) -> int:
+        """The ``ord`` of the chunk that an element's chunks stand at, or after."""
+        row = self._connection.execute(
+            "SELECT max(ord) FROM chunks WHERE document = ? AND element <= ?", (document, order)
+        ).fetchone()
+        return int(row[0] or 0)
+
+
+def _packed(element: Element) -> tuple[str, bytes | None]:
+    """An element's columns ``body`` and ``words``; chunks keep the words of texts and tables."""
+    words = element.words if element.kind in ("figure", "image") else None
+    return element.model_dump_json(), words.to_bytes() if words is not None else None
