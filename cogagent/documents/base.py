@@ -79,6 +79,10 @@ class Renderer(Protocol):
         ...
 
 
+MEMBER = "!/"
+"""Stands in a uri between an archive and the path of a file in it."""
+
+
 def label(uri: str) -> str:
     """A short printable name of a source, for messages: its file name, quoted."""
     name = PurePath(uri).name or uri

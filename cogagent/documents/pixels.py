@@ -85,8 +85,9 @@ def shown_size(image: Image, uri: str) -> tuple[float, float]:
     """Width and height in pixels as a viewer shows it, turned as the camera says."""
     with translated(uri):
         width, height = image.size
-        # Pillow turns a TIFF by itself.
-        turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION) in _TURNED
+        # Pillow turns a TIFF by itself, and would decode a PNG to look behind its pixels.
+        told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+        turned = told and image.getexif().get(_ORIENTATION) in _TURNED
     return (float(height), float(width)) if turned else (float(width), float(height))
 
 

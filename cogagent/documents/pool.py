@@ -26,13 +26,14 @@ from cogagent.errors import (
     UnsupportedFormatError,
     WorkerCrashedError,
 )
+from cogagent.types import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from types import TracebackType
 
     from cogagent.config import Settings
-    from cogagent.types import Element, Raster, Source
+    from cogagent.types import Element, Failure, Raster
 
 _log = logging.getLogger(__name__)
 
@@ -143,6 +144,17 @@ class ParserPool:
             yield raster
         if count != len(elements):
             raise self._nonsense(source, f"{count} pictures instead of {len(elements)}")
+
+    def unpack(self, source: Source) -> Generator[Source | Failure, None, None]:
+        """The files in an archive, each with its bytes; see :func:`archives.unpack`.
+
+        Occupies a parser process as :meth:`parse` does, and raises what it raises.
+        """
+        request = {"type": "unpack", "media_type": source.media_type}
+        for member in self._converse(source, request, wire.to_member):
+            if isinstance(member, Source):
+                member = member.model_copy(update={"metadata": source.metadata})
+            yield member
 
     def render(self, source: Source, page: int, dpi: int) -> Raster:
         """A page of ``source`` as a reader sees it.

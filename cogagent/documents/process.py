@@ -51,7 +51,7 @@ class WorkerProcess:
     def __init__(self, limits: LimitSettings, parse: ParseSettings) -> None:
         self.documents = 0
         self.verdict = ""
-        self._frame_limit = wire.MAX_TEXT + 3 * limits.pixels
+        self._frame_limit = wire.MAX_TEXT + max(3 * limits.pixels, limits.file_mb << 20)
         self._settings = wire.pack(
             {
                 "type": "hello",

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from cogagent.errors import DocumentError
-from cogagent.types import Element, Raster, Words
+from cogagent.types import Element, Failure, Raster, Source, Words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +124,29 @@ def to_raster(message: Mapping[str, Any]) -> Raster | None:
     except (ValueError, TypeError, KeyError) as error:
         raise ProtocolError(f"not a picture: {error}") from error
     return Raster(pixels)
+
+
+def from_member(member: Source | Failure) -> dict[str, Any]:
+    """A file of an archive, or why there is none, as a message."""
+    if isinstance(member, Failure):
+        return {"type": "member", "failure": member.model_dump()}
+    return {"type": "member", "uri": member.uri, "data": member.data}
+
+
+def to_member(message: Mapping[str, Any]) -> Source | Failure:
+    """What :func:`from_member` made the message from.
+
+    Raises:
+        ProtocolError: If it does not describe one.
+    """
+    try:
+        if "failure" in message:
+            return Failure.model_validate(message["failure"])
+        if not isinstance(message["data"], bytes):
+            raise ProtocolError("a file without bytes")
+        return Source(uri=message["uri"], data=message["data"])
+    except (ValidationError, KeyError) as error:
+        raise ProtocolError(f"not a file of an archive: {error}") from error
 
 
 def from_error(error: DocumentError) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import traceback
 from typing import Any, BinaryIO
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents import registry, wire
+from cogagent.documents import archives, registry, wire
 from cogagent.errors import DocumentError
 from cogagent.types import Source
 
@@ -60,6 +60,9 @@ def _serve(
             page, dpi = request["page"], request["dpi"]
             raster = registry.render(source, media_type, page, dpi, limits, parse)
             _send(replies, wire.from_raster(raster))
+        elif request["type"] == "unpack":
+            for member in archives.unpack(source, limits):
+                _send(replies, wire.from_member(member))
         elif request["type"] == "pixels":
             wanted = [wire.to_element(message) for message in request["elements"]]
             for seen in registry.pixels(source, media_type, wanted, limits, parse):

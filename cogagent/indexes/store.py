@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from cogagent.documents.base import MEMBER
 from cogagent.errors import EmbedderMismatchError, InputError, NotFoundError, StorageError
 from cogagent.indexes import rows
 from cogagent.indexes.catalogue import Catalogue
@@ -371,6 +372,13 @@ class Store:
             (self.collection_id(collection),),
         )
         return [Failure.model_validate_json(row[0]) for row in rows]
+
+    def failed_files(self, collection: str) -> list[str]:
+        """The files and folders that could not be ingested, or hold what could not be."""
+        if self._find_collection(collection) is None:
+            return []
+        uris = (failure.uri.partition(MEMBER)[0] for failure in self.failures(collection))
+        return list(dict.fromkeys(uri for uri in uris if Path(uri).is_absolute()))
 
     # --- search ------------------------------------------------------------
 

@@ -66,6 +66,12 @@ class Engine:
         return ParserPool(self.settings)
 
     @cached_property
+    def unpackers(self) -> ParserPool:
+        """The process that unpacks archives; not started before the first."""
+        one = self.settings.parse.model_copy(update={"workers": 1})
+        return ParserPool(self.settings.model_copy(update={"parse": one}))
+
+    @cached_property
     def eyes(self) -> Eyes:
         """What looks at pictures."""
         return Eyes(self.settings, self.image_embedder)
@@ -83,7 +89,7 @@ class Engine:
         """What brings sources into this home."""
         with self._making:
             return Ingestor(
-                self.store, self.parsers, self.text_embedder, self.eyes,
+                self.store, self.parsers, self.unpackers, self.text_embedder, self.eyes,
                 self.settings,
             )  # fmt: skip
 
@@ -178,6 +184,7 @@ class Engine:
 
     def close(self) -> None:
         """Release files and processes."""
-        if "parsers" in self.__dict__:
-            self.parsers.close()
+        for name in ("parsers", "unpackers"):
+            if name in self.__dict__:
+                getattr(self, name).close()
         self.store.close()

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
 from cogagent.config import Settings
+from cogagent.documents.archives import is_archive
 from cogagent.documents.base import label
 from cogagent.documents.pool import ParserPool
 from cogagent.documents.reading import LoadedSource, read
@@ -60,6 +61,7 @@ class Ingestor:
     Args:
         store: The home.
         parsers: Read the files.
+        unpackers: Unpack archives, whose files the parsers read meanwhile.
         embedder: Embeds the chunks.
         eyes: Look at pictures.
         settings: Limits and sizes.
@@ -69,12 +71,14 @@ class Ingestor:
         self,
         store: Store,
         parsers: ParserPool,
+        unpackers: ParserPool,
         embedder: TextEmbedder,
         eyes: Eyes,
         settings: Settings,
     ) -> None:
         self.store = store
         self.parsers = parsers
+        self.unpackers = unpackers
         self.embedder = embedder
         self.eyes = eyes
         self.settings = settings
@@ -138,6 +142,7 @@ class _Result:
     later: _Later | None = None
     waits: bool = False
     """For an equal one that is being read."""
+    archive: LoadedSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +227,7 @@ class _Run:
 
     def _results(self, sources: list[Source]) -> Iterator[_Result]:
         """Results as they are ready, with a few documents in flight."""
-        queue = iter(sources)
+        queue: Iterator[Source] = iter(sources)
         workers = self._settings.workers()
         with ThreadPoolExecutor(workers, thread_name_prefix="cogagent-parse") as threads:
             running: set[Future[_Result]] = set()
@@ -235,7 +240,27 @@ class _Run:
                 for future in done:
                     # Not suppressed: a storage error ends the ingest.
                     with suppress(_CancelledError):
-                        yield future.result()
+                        result = future.result()
+                        if result.archive is None:
+                            yield result
+                        else:
+                            queue = chain(self._members(result.archive), queue)
+
+    def _members(self, archive: LoadedSource) -> Iterator[Source]:
+        """The files in an archive, as they are unpacked."""
+        self._tally.found(-1)
+        try:
+            with closing(self._parts.unpackers.unpack(archive.source)) as members:
+                for member in members:
+                    if isinstance(member, Failure):
+                        self._failed.append(Failed(member))
+                    else:
+                        self._tally.found(1)
+                        yield member
+        except StorageError:
+            raise
+        except CogAgentError as error:
+            self._failed.append(Failed(_failure(archive.source, error)))
 
     def _take(self, result: _Result) -> None:
         uri = result.source.uri
@@ -262,6 +287,8 @@ class _Run:
 
     def _prepare(self, source: Source) -> _Result:
         loaded = read(source, self._settings.limits)
+        if is_archive(loaded.media_type):
+            return _Result(source, archive=loaded)
         recipe = self._drafter.recipe(loaded)
         known = self._store.known(self._collection, source.uri)
         same = known is not None and (known.content, known.recipe) == (loaded.sha256, recipe)
