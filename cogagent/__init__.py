@@ -9,10 +9,23 @@ if TYPE_CHECKING:
     from cogagent.agent import CogAgent
     from cogagent.config import Settings
     from cogagent.errors import CogAgentError
-    from cogagent.types import Answer, Budget, Citation, Evidence, IngestReport, Source
+    from cogagent.types import (
+        Answer,
+        BatchAnswer,
+        BatchQuestion,
+        BatchReport,
+        Budget,
+        Citation,
+        Evidence,
+        IngestReport,
+        Source,
+    )
 
 _HOMES = {
     "Answer": "types",
+    "BatchAnswer": "types",
+    "BatchQuestion": "types",
+    "BatchReport": "types",
     "Budget": "types",
     "Citation": "types",
     "CogAgent": "agent",
@@ -25,6 +38,9 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "BatchAnswer",
+    "BatchQuestion",
+    "BatchReport",
     "Budget",
     "Citation",
     "CogAgent",

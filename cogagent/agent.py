@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -29,9 +30,15 @@ from cogagent.errors import CogAgentError, InputError
 from cogagent.indexes.filters import Filters
 from cogagent.loop import LoopThread
 from cogagent.pipelines.answer import Run
+from cogagent.pipelines.batch import Batch, Intake, LoopExecutor, Tally
+from cogagent.pipelines.batch_files import answer_file
 from cogagent.pipelines.engine import Engine
 from cogagent.types import (
     Answer,
+    BatchAnswer,
+    BatchProgress,
+    BatchQuestion,
+    BatchReport,
     Budget,
     Citation,
     Collection,
@@ -104,40 +111,45 @@ class CogAgent:
 
     def ingest(
         self,
-        sources: Sequence[Source | str | Path] | Source | str | Path,
+        sources: Sequence[Source | str | Path] | Source | str | Path = (),
         collection: str = "default",
         on_progress: Callable[[Progress], None] | None = None,
+        retry_failed: bool = False,
     ) -> IngestReport:
-        """Read files, folders and Sources into a collection.
+        """Read files, folders, archives and Sources into a collection.
 
-        A source that was ingested before is skipped if it has not changed and
-        replaced if it has. One that cannot be read is reported and costs
-        nothing else.
+        All text can be searched first; pictures and scanned pages are looked at
+        after it. A source that was ingested before is skipped if it has not
+        changed and replaced if it has. One that cannot be read is reported and
+        costs nothing else.
 
         Args:
-            sources: Paths of files and folders, or :class:`Source` objects.
+            sources: Paths of files, folders and archives, or :class:`Source` objects.
             collection: Made if missing.
             on_progress: Called from other threads while the work goes on.
+            retry_failed: Also try again what failed before. Without it, bytes that
+                failed in the same way before are reported again, unread.
 
         Raises:
             InputError: If a source is of the wrong type, or the name is.
             DiskFullError: If there is no space left; what was stored stays.
             StorageError: If the home cannot be written.
         """
-        return self._loop.run(self.aingest(sources, collection, on_progress))
+        return self._loop.run(self.aingest(sources, collection, on_progress, retry_failed))
 
     async def aingest(
         self,
-        sources: Sequence[Source | str | Path] | Source | str | Path,
+        sources: Sequence[Source | str | Path] | Source | str | Path = (),
         collection: str = "default",
         on_progress: Callable[[Progress], None] | None = None,
+        retry_failed: bool = False,
     ) -> IngestReport:
         """The asynchronous twin of :meth:`ingest`."""
         items = [sources] if isinstance(sources, Source | str | Path) else list(sources)
         cancelled = threading.Event()
         try:
             return await self._blocking(
-                self._ingest, items, collection, on_progress, cancelled.is_set
+                self._ingest, items, collection, on_progress, cancelled.is_set, retry_failed
             )
         finally:
             cancelled.set()
@@ -283,6 +295,124 @@ class CogAgent:
             log.exception("a run failed")
             yield ErrorEvent(code="error", message=f"{type(error).__name__}: {error}")
 
+    # --- batch -------------------------------------------------------------
+
+    def batch(
+        self,
+        questions: Iterable[str | Mapping[str, Any] | BatchQuestion],
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        jobs: int = 0,
+        on_progress: Callable[[BatchProgress], None] | None = None,
+    ) -> Iterator[BatchAnswer]:
+        """Answer many questions, several at a time; the answers come in their order.
+
+        A question that is malformed or fails is an answer with an ``error`` and
+        costs nothing else. Questions are taken as they are needed, so there may
+        be any number of them. Leaving early cancels those under way.
+
+        Args:
+            questions: Texts, :class:`BatchQuestion` objects or mappings of their fields.
+            collection: For questions that name none; likewise ``planner`` and ``budget``.
+            planner: One of your own is asked about several questions at once.
+            budget: The most one answer may cost.
+            jobs: How many questions are asked at once; 0 for as many as there are cores.
+            on_progress: Called from another thread for each answer.
+
+        Raises:
+            InputError: If there is no such planner, or ``questions`` are none.
+            NotFoundError: If a question needs ``collection`` and it is not there.
+        """
+        return self._loop.iterate(
+            self.abatch(questions, collection, planner, budget, jobs, on_progress)
+        )
+
+    async def abatch(
+        self,
+        questions: Iterable[str | Mapping[str, Any] | BatchQuestion],
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        jobs: int = 0,
+        on_progress: Callable[[BatchProgress], None] | None = None,
+    ) -> AsyncIterator[BatchAnswer]:
+        """The asynchronous twin of :meth:`batch`."""
+        one = isinstance(questions, str | bytes | Mapping | BatchQuestion)
+        if one or not isinstance(questions, Iterable):
+            raise InputError("a batch takes many questions.", remedy="Pass a list of them.")
+        batch = self._batch(collection, planner, budget, jobs)
+        tally = Tally(len(questions) if isinstance(questions, Sized) else None)
+        numbered = Intake().number(questions)
+        async with aclosing(batch.answers(numbered, tally, on_progress)) as answers:
+            async for answer in answers:
+                yield answer
+
+    def batch_file(
+        self,
+        questions: str | Path,
+        answers: str | Path,
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        jobs: int = 0,
+        resume: bool = False,
+        overwrite: bool = False,
+        on_progress: Callable[[BatchProgress], None] | None = None,
+    ) -> BatchReport:
+        """Answer a file of questions into another, both JSON Lines.
+
+        A malformed line costs that line. Each answer is written as soon as it
+        and all before it are there. After a kill, ``resume`` goes on where the
+        answers end.
+
+        Args:
+            questions: A :class:`BatchQuestion` a line; pictures are paths beside the file.
+            answers: A :class:`BatchAnswer` a line; made if missing.
+            collection: As for :meth:`batch`, like what follows it.
+            planner: See there.
+            budget: See there.
+            jobs: See there.
+            resume: Keep the answers that are there and go on behind them.
+            overwrite: Forget what is there.
+            on_progress: Called from another thread for each answer.
+
+        Raises:
+            InputError: If a file cannot be used, holds something and neither is
+                said, is written by another batch, or answers other questions.
+            NotFoundError: If a question needs ``collection`` and it is not there.
+            DiskFullError: If there is no space left; what was written stays.
+        """
+        return self._loop.run(
+            self.abatch_file(
+                questions, answers, collection, planner, budget, jobs, resume, overwrite,
+                on_progress,
+            )
+        )  # fmt: skip
+
+    async def abatch_file(
+        self,
+        questions: str | Path,
+        answers: str | Path,
+        collection: str = "default",
+        planner: str | Planner | None = None,
+        budget: Budget | None = None,
+        jobs: int = 0,
+        resume: bool = False,
+        overwrite: bool = False,
+        on_progress: Callable[[BatchProgress], None] | None = None,
+    ) -> BatchReport:
+        """The asynchronous twin of :meth:`batch_file`."""
+        return await answer_file(
+            self._batch(collection, planner, budget, jobs),
+            Path(questions),
+            Path(answers),
+            resume=resume,
+            overwrite=overwrite,
+            blocking=self._blocking,
+            on_progress=on_progress,
+        )
+
     # --- look --------------------------------------------------------------
 
     def crop(self, cited: Citation | Evidence) -> Image:
@@ -337,12 +467,15 @@ class CogAgent:
         collection: str,
         on_progress: Callable[[Progress], None] | None,
         cancelled: Callable[[], bool],
+        retry: bool,
     ) -> IngestReport:
-        wanted: list[Source | Failure] = []
-        for item in items:
-            source = as_source(item)
-            wanted += walk(source)
-        return self._engine.ingestor().run(wanted, collection, on_progress, cancelled)
+        sources = [as_source(item) for item in items]
+        if retry:
+            given = {source.uri for source in sources}
+            failed = self._engine.store.failed_files(collection)
+            sources += [Source(uri=uri) for uri in failed if uri not in given]
+        wanted = [found for source in sources for found in walk(source, self.home)]
+        return self._engine.ingestor().run(wanted, collection, on_progress, cancelled, retry=retry)
 
     async def _start(
         self,
@@ -363,6 +496,37 @@ class CogAgent:
             budget=budget or Budget(),
             pictures=len(images),
         )
+
+    def _batch(
+        self,
+        collection: str,
+        planner: str | Planner | None,
+        budget: Budget | None,
+        jobs: int,
+    ) -> Batch:
+        if jobs < 0:
+            raise InputError(f"jobs cannot be {jobs}.", remedy="0 takes the machine's cores.")
+        self._engine.planner(planner)  # an unknown one costs the batch, not each question
+        there = False
+
+        async def ready(question: BatchQuestion) -> None:
+            nonlocal there
+            # Once the agent is closed, no question can be answered: this says so.
+            if self._closed or not (there or question.collection is not None):
+                await self._blocking(self._engine.store.collection_id, collection)
+                there = True
+
+        async def asking(question: BatchQuestion) -> Answer:
+            return await self.aask(
+                question.question,
+                question.images,
+                collection if question.collection is None else question.collection,
+                planner if question.planner is None else question.planner,
+                question.budget or budget,
+                question.filters,
+            )
+
+        return Batch(asking, ready, LoopExecutor(jobs or max(2, self.settings.threads())))
 
     async def _blocking(self, call: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()

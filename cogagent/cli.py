@@ -20,7 +20,7 @@ from cogagent.errors import CogAgentError, ConfigError, InputError, error_of
 
 if TYPE_CHECKING:
     from cogagent.agent import CogAgent
-    from cogagent.types import Answer, Citation, Progress
+    from cogagent.types import Answer, BatchProgress, Budget, Citation, Progress
 
 app = typer.Typer(
     name="cogagent",
@@ -54,6 +54,9 @@ class _Globals:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 CollectionName = Annotated[str, typer.Option("--collection", help="Which collection.")]
+PlannerName = Annotated[str | None, typer.Option(help="Which planner; rules by default.")]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Steps a question, at most.")]
+Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds a question, at most.")]
 DocumentId = Annotated[str, typer.Argument(help="A document's id, as `documents list` shows it.")]
 
 
@@ -72,20 +75,29 @@ def _options(
 
 @app.command()
 def ingest(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Files and folders.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PATH…", help="Files, folders and archives.", show_default=False),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed before.")
+    ] = False,
     collection: CollectionName = "default",
     as_json: Json = False,
 ) -> None:
-    """Read files and folders into a collection."""
+    """Read files, folders and archives into a collection."""
+    if not paths and not retry_failed:
+        raise InputError("there is nothing to ingest.", remedy="Name a PATH, or --retry-failed.")
     with _agent() as agent, _progress() as show:
-        report = agent.ingest(paths, collection=collection, on_progress=show)
+        report = agent.ingest(paths or [], collection, show, retry_failed)
     if _wants_json(as_json):
         _print_json(report)
     else:
         print(
             f"{report.ingested} ingested, {report.skipped} unchanged, "
             f"{len(report.failed)} failed; {report.pages} pages, {report.chunks} passages, "
-            f"{report.images} pictures in {report.seconds:.1f} s"
+            f"{report.images} pictures in {report.seconds:.1f} s "
+            f"(all text after {report.text_seconds:.1f} s)"
         )
     for failure in report.failed:
         _say(f"failed at {failure.stage}: {failure.uri!r}: {failure.error} {failure.remedy}")
@@ -100,23 +112,21 @@ def ask(
         list[Path] | None, typer.Option(help="A picture that belongs to the question.")
     ] = None,
     collection: CollectionName = "default",
-    planner: Annotated[str | None, typer.Option(help="Which planner; rules by default.")] = None,
+    planner: PlannerName = None,
     stream: Annotated[bool, typer.Option("--stream", help="Show the steps as they go.")] = False,
     show: Annotated[
         Path | None,
         typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
     ] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="At most so many steps.")] = None,
-    timeout: Annotated[float | None, typer.Option(min=0.001, help="At most this long.")] = None,
+    max_steps: MaxSteps = None,
+    timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """Answer a question, with citations."""
-    from cogagent.types import Budget
-
-    budget = Budget(**({"steps": max_steps} if max_steps is not None else {}), seconds=timeout)
     with _agent() as agent:
         keywords: dict[str, Any] = {
-            "images": image or [], "collection": collection, "planner": planner, "budget": budget,
+            "images": image or [], "collection": collection, "planner": planner,
+            "budget": _budget(max_steps, timeout),
         }  # fmt: skip
         answer = (
             _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
@@ -130,6 +140,62 @@ def ask(
     code = {"budget_exhausted": 3, "failed": 1}.get(answer.outcome, 0)
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def batch(
+    questions: Annotated[
+        Path, typer.Argument(metavar="QUESTIONS.jsonl", help="A JSON object a line.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="ANSWERS.jsonl", help="A line for each question."),
+    ],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the answers there are, go on behind them.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Forget the answers there are.")
+    ] = False,
+    collection: CollectionName = "default",
+    planner: PlannerName = None,
+    max_steps: MaxSteps = None,
+    timeout: Timeout = None,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Questions asked at once; 0 takes the cores.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Answer the questions of a file, several at a time, into another."""
+    with _agent() as agent, _batch_progress() as show:
+        report = agent.batch_file(
+            questions,
+            out,
+            collection,
+            planner,
+            _budget(max_steps, timeout),
+            jobs,
+            resume=resume,
+            overwrite=overwrite,
+            on_progress=show,
+        )
+    if _wants_json(as_json):
+        _print_json(report)
+    else:
+        print(
+            f"{report.questions} questions: {report.answered} answered, "
+            f"{report.partial} in part, {report.abstained} abstained, "
+            f"{report.budget_exhausted} out of budget, {report.failed} failed; "
+            f"{report.kept} from before, {report.questions - report.kept} "
+            f"in {report.seconds:.1f} s, {report.per_second:.1f}/s"
+        )
+    for failure in report.failures:
+        named = "" if failure.id is None else f" ({failure.id})"
+        _say(f"failed: line {failure.line}{named}: {failure.message} {failure.remedy}".rstrip())
+    if report.failed > len(report.failures):
+        _say(f"… and {report.failed - len(report.failures)} more; each has its `error` in {out}.")
+    if report.failed:
+        raise typer.Exit(3)
 
 
 @app.command()
@@ -213,6 +279,7 @@ def documents_list(collection: CollectionName = "default", as_json: Json = False
         return
     for document in found:
         state = "" if document.enabled else " (disabled)"
+        state += f" ({document.unseen} pictures to be looked at)" if document.unseen else ""
         print(f"{document.id}  {document.pages:>5} p.  {document.title}{state}  {document.uri}")
     for failure in failed:
         _say(f"not ingested: {failure.uri!r}: {failure.error}")
@@ -319,6 +386,12 @@ def _agent(*, adopt: bool = False) -> CogAgent:
     return CogAgent(home=_Globals.home, adopt=adopt)
 
 
+def _budget(steps: int | None, seconds: float | None) -> Budget:
+    from cogagent.types import Budget
+
+    return Budget(**({"steps": steps} if steps is not None else {}), seconds=seconds)
+
+
 def _streamed(agent: CogAgent, question: str, keywords: dict[str, Any]) -> Answer:
     from cogagent.types import DoneEvent, ErrorEvent, PlanEvent, StepEvent
 
@@ -360,7 +433,36 @@ def _print_answer(answer: Answer) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """A progress bar on stderr, when that is a terminal."""
+    """A progress bar of an ingest."""
+    with _bar("documents", "pages/s") as move:
+
+        def show(progress: Progress) -> None:
+            move(
+                progress.documents, progress.total, progress.pages_per_second,
+                progress.seconds_left,
+            )  # fmt: skip
+
+        yield show if move else None
+
+
+@contextmanager
+def _batch_progress() -> Iterator[Any]:
+    """A progress bar of a batch."""
+    with _bar("questions", "questions/s") as move:
+
+        def show(progress: BatchProgress) -> None:
+            move(progress.done, progress.total, progress.per_second, progress.seconds_left)
+
+        yield show if move else None
+
+
+@contextmanager
+def _bar(things: str, pace: str) -> Iterator[Any]:
+    """A progress bar on stderr, when that is a terminal.
+
+    It is moved by a call with how many are done, how many there are, the pace
+    and the seconds left.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -369,24 +471,24 @@ def _progress() -> Iterator[Any]:
     from rich.progress import Progress as Bar
 
     columns = (
-        TextColumn("{task.completed}/{task.total} documents"),
+        TextColumn("{task.completed}/{task.fields[all]} " + things),
         BarColumn(),
-        TextColumn("{task.fields[rate]:.1f} pages/s, {task.fields[left]} left"),
+        TextColumn("{task.fields[pace]:.1f} " + pace + ", {task.fields[left]} left"),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, rate=0.0, left="?")
+        task = bar.add_task("", total=None, all="?", pace=0.0, left="?")
 
-        def show(progress: Progress) -> None:
-            left = progress.seconds_left
+        def move(done: int, total: int | None, rate: float, left: float | None) -> None:
             bar.update(
                 task,
-                total=progress.total,
-                completed=progress.documents,
-                rate=progress.pages_per_second,
+                total=total,
+                completed=done,
+                all="?" if total is None else total,
+                pace=rate,
                 left="?" if left is None else f"{left:.0f} s",
             )
 
-        yield show
+        yield move
 
 
 def _wants_json(as_json: bool) -> bool:

@@ -43,6 +43,8 @@ class LimitSettings(_Group):
 
     parse_seconds: float = Field(default=120.0, gt=0)
     """Longest silence of a parser, in seconds: time for one page, not for the whole file."""
+    source_seconds: float = Field(default=1800.0, gt=0)
+    """Time for a whole source, in seconds: once for its text, once for its pictures."""
     parse_memory_mb: int = Field(default=2048, ge=128)
     """Resident memory of a parser process, MiB."""
     file_mb: int = Field(default=512, ge=1)
@@ -51,6 +53,12 @@ class LimitSettings(_Group):
     """Pages of a document, frames of a picture."""
     pixels: int = Field(default=100_000_000, ge=1)
     """Pixels of a picture before it is decoded."""
+    unpacked_mb: int = Field(default=1024, ge=1)
+    """Size of a ZIP file's content (DOCX, EPUB and the like) once unpacked, MiB."""
+    members: int = Field(default=10_000, ge=1)
+    """Members of a ZIP file."""
+    depth: int = Field(default=3, ge=0, le=16)
+    """Archives within archives."""
 
 
 class ParseSettings(_Group):
@@ -66,6 +74,8 @@ class ParseSettings(_Group):
     """Resolution at which scanned PDF pages are read."""
     picture_dpi: int = Field(default=110, ge=36, le=600)
     """Resolution at which figures of a PDF page are looked at."""
+    office: bool = True
+    """Convert office documents with LibreOffice, where it is there, for pages and rectangles."""
     keep_originals: bool = True
     """Keep a copy of each file in the home, so that its pages can be shown later."""
 

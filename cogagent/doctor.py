@@ -107,25 +107,19 @@ class _Checks:
         if not catalogue.exists():
             return f"{self._home} is writable and empty"
         from cogagent.indexes.catalogue import Catalogue
+        from cogagent.indexes.check import faults
 
         opened = Catalogue(catalogue)
         try:
+            for fault in faults(opened):
+                raise _AmissError(f"{fault.what}.", fault.remedy)
             connection = opened.reader()
-            problem = connection.execute("PRAGMA quick_check").fetchone()[0]
-            orphans = connection.execute(
-                "SELECT count(*) FROM chunks c WHERE NOT EXISTS "
-                "(SELECT 1 FROM vectors v WHERE v.chunk = c.id)"
-            ).fetchone()[0]
-            documents = connection.execute("SELECT count(*) FROM documents").fetchone()[0]
+            (documents,) = connection.execute("SELECT count(*) FROM documents").fetchone()
+            (unseen,) = connection.execute("SELECT count(*) FROM elements WHERE unseen").fetchone()
         finally:
             opened.close()
-        if problem != "ok":
-            raise _AmissError(
-                f"the catalogue is damaged: {problem}.", "Restore it from a copy, or ingest anew."
-            )
-        if orphans:
-            raise _AmissError(f"{orphans} passages have no vector.", "Run `cogagent reindex`.")
-        return f"{self._home} is sound, {documents} documents"
+        left = f"; {unseen} pictures are still to be looked at: ingest again" if unseen else ""
+        return f"{self._home} is sound, {documents} documents{left}"
 
     def _parsers(self) -> str:
         page = b"<html><title>t</title><p>A parser process works.</p></html>"

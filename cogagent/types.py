@@ -7,6 +7,7 @@ Boxes are page fractions (see :mod:`cogagent.geometry`), pages count from 1.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -16,7 +17,15 @@ from typing import Annotated, Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+)
 
 from cogagent.errors import InputError
 from cogagent.geometry import FULL_PAGE, Box, Boxes, merge_lines, union
@@ -188,7 +197,7 @@ class Raster:
 class Element(Record):
     """Something a loader found on a page.
 
-    A ``page`` element opens each page and carries its size; ``raster`` is set
+    A ``page`` element opens each page and carries its size; ``unseen`` is set
     where the page itself, or a picture on it, still has to be looked at.
     """
 
@@ -210,7 +219,13 @@ class Element(Record):
     size: tuple[float, float] | None = None
     """Page: width and height as shown, in points (PDF) or pixels (pictures)."""
     needs_ocr: bool = False
-    """Page: its text is in its pixels, to be read from ``raster``."""
+    """Page: its text is in its pixels."""
+    unseen: bool = False
+    """Its pixels, which the loader can give, have not been looked at yet."""
+    picture: str = ""
+    """Picture: the loader's own name for its pixels, where they are no region of the page."""
+    context: str = ""
+    """Unseen: title and headings that it stands under, for what will be seen in it."""
     look: Literal["photograph", "graphic", "page"] | None = None
     """Picture: what kind of picture it looks like."""
     tags: tuple[tuple[str, float], ...] = ()
@@ -219,7 +234,6 @@ class Element(Record):
     """Picture: its main colours, the largest first."""
     vector: NDArray[np.float32] | None = Field(default=None, exclude=True, repr=False)
     """Picture: its place in the picture embedder's space."""
-    raster: Raster | None = Field(default=None, exclude=True, repr=False)
 
 
 class Chunk(Record):
@@ -263,6 +277,8 @@ class Document(Record):
     metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
     version: int = 1
     enabled: bool = True
+    unseen: int = 0
+    """Pictures and scanned pages that have not been looked at yet."""
 
 
 class Collection(Record):
@@ -429,17 +445,123 @@ class IngestReport(Record):
     chunks: int = 0
     images: int = 0
     seconds: float = 0.0
+    text_seconds: float = 0.0
+    """After how long all text could be searched; pictures and scanned pages come later."""
 
 
 class Progress(Record):
     """How far an ingest is; passed to ``on_progress``."""
 
+    stage: Literal["text", "pictures"] = "text"
     documents: int
     total: int
+    """Documents so far known of; those in archives are found on the way."""
+    pictures: int = 0
+    """Pictures and scanned pages looked at."""
+    pictures_total: int = 0
     pages: int
     pages_per_second: float
     seconds_left: float | None
     uri: str = ""
+
+
+# --- batches ---------------------------------------------------------------
+
+
+def _identifier(value: object) -> object:
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or number or (isinstance(value, str) and 0 < len(value) <= 1000):
+        return value
+    raise ValueError("it has to be a text of 1 to 1,000 characters or a whole number")
+
+
+Identifier = Annotated[str | int | None, BeforeValidator(_identifier)]
+
+
+class BatchQuestion(Record):
+    """One question of a batch; in a file, a line with these names as keys."""
+
+    question: str
+    id: Identifier = None
+    """Yours, carried to the answer; the place in the batch, such as ``#12``, when ``None``."""
+    images: tuple[Any, ...] = ()
+    """As ``ask`` takes them; in a file paths, relative to the folder of the file."""
+    collection: str | None = None
+    """``None`` for the one of the batch; so with ``planner`` and ``budget``."""
+    planner: str | None = None
+    budget: Budget | None = None
+    filters: Mapping[str, Any] | None = None
+    """As ``ask`` takes them."""
+    choices: tuple[str, ...] = ()
+    """Carried to the answer."""
+    metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """Carried to the answer."""
+
+    @field_validator("metadata")
+    @classmethod
+    def _writable(cls, metadata: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()  # or a ValueError
+        return metadata
+
+
+class Problem(Record):
+    """An error as data: what happened, and what to do about it."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class BatchAnswer(Record):
+    """What became of one question of a batch: an answer or an error, never both."""
+
+    id: Identifier
+    """``None`` where the line had none that could be read, or that of an earlier one."""
+    line: int
+    """Line of the file, place in the sequence; from 1."""
+    question: str | None = None
+    """``None`` where the line had none."""
+    choices: tuple[str, ...] = ()
+    metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
+    answer: Answer | None = None
+    error: Problem | None = None
+
+
+class BatchFailure(Problem):
+    """A question of a batch that has no answer."""
+
+    line: int
+    id: Identifier
+
+
+class BatchProgress(Record):
+    """How far a batch is; passed to ``on_progress``."""
+
+    done: int
+    total: int | None
+    """``None`` where it is not known."""
+    failed: int
+    per_second: float
+    seconds_left: float | None
+
+
+class BatchReport(Record):
+    """What a batch did; every question counts under one outcome."""
+
+    questions: int = 0
+    answered: int = 0
+    partial: int = 0
+    abstained: int = 0
+    budget_exhausted: int = 0
+    failed: int = 0
+    """Malformed lines and questions that ended in an error."""
+    failures: tuple[BatchFailure, ...] = ()
+    """The first twenty of the failed."""
+    kept: int = 0
+    """Questions that an earlier run had settled, counted above too."""
+    seconds: float = 0.0
+    per_second: float = 0.0
+    """Questions settled in a second of this run."""
 
 
 # --- events of a stream ----------------------------------------------------

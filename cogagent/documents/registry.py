@@ -19,7 +19,9 @@ from importlib.metadata import entry_points
 from pathlib import PurePath
 from typing import TYPE_CHECKING, cast
 
-from cogagent.documents.base import Loader, Renderer, label
+from cogagent.documents import office_kinds as office
+from cogagent.documents import picture_kinds
+from cogagent.documents.base import Loader, Pictured, Renderer, label
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -28,57 +30,68 @@ from cogagent.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cogagent.config import LimitSettings, ParseSettings
     from cogagent.types import Element, Raster, Source
 
 TEXT, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
+CSV, TSV = "text/csv", "text/tab-separated-values"
 UNKNOWN = "application/octet-stream"
 
 _IMAGE = "cogagent.documents.image:ImageLoader"
+_OFFICE = "cogagent.documents.office_other:OtherOfficeLoader"
 _BUILT_IN = {
     PDF: "cogagent.documents.pdf.loader:PdfLoader",
     TEXT: "cogagent.documents.text:TextLoader",
     MARKDOWN: "cogagent.documents.markdown:MarkdownLoader",
     HTML: "cogagent.documents.html:HtmlLoader",
-    "image/png": _IMAGE,
-    "image/jpeg": _IMAGE,
-    "image/webp": _IMAGE,
-    "image/tiff": _IMAGE,
-    "image/gif": _IMAGE,
-    "image/bmp": _IMAGE,
+    CSV: "cogagent.documents.delimited:DelimitedLoader",
+    TSV: "cogagent.documents.delimited:DelimitedLoader",
+    office.XLSX: "cogagent.documents.xlsx.loader:XlsxLoader",
+    office.EPUB: "cogagent.documents.epub:EpubLoader",
+    office.DOCX: "cogagent.documents.docx:DocxLoader",
+    office.PPTX: "cogagent.documents.pptx:PptxLoader",
+    **dict.fromkeys((office.DOC, office.PPT, office.ODT, office.ODP, office.RTF), _OFFICE),
+    office.PROTECTED: _OFFICE,
+    **dict.fromkeys(picture_kinds.MEDIA_TYPES, _IMAGE),
 }
 _ALIASES = {
     "application/x-pdf": PDF,
     "application/xhtml+xml": HTML,
     "text/x-markdown": MARKDOWN,
+    "application/csv": CSV,
+    "text/x-csv": CSV,
+    "text/comma-separated-values": CSV,
+    "text/tsv": TSV,
+    "application/x-zip-compressed": "application/zip",
+    "application/x-gzip": "application/gzip",
+    "application/x-bzip": "application/x-bzip2",
     "image/jpg": "image/jpeg",
     "image/pjpeg": "image/jpeg",
     "image/tif": "image/tiff",
     "image/x-ms-bmp": "image/bmp",
+    **office.ALIASES,
 }
 _SUFFIXES = dict.fromkeys((".md", ".markdown", ".mkd", ".mdown"), MARKDOWN) | dict.fromkeys(
     (".html", ".htm", ".xhtml"), HTML
 )
+_SUFFIXES |= {".csv": CSV, ".psv": CSV, ".tsv": TSV, ".tab": TSV}
 _MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"II*\x00", "image/tiff"),
-    (b"MM\x00*", "image/tiff"),
-    (b"II+\x00", "image/tiff"),
-    (b"MM\x00+", "image/tiff"),
     (b"{\\rtf", "application/rtf"),
     (b"%!PS", "application/postscript"),
     (b"PK\x03\x04", "application/zip"),
+    (b"PK\x05\x06", "application/zip"),
     (b"\x1f\x8b", "application/gzip"),
+    (b"\xfd7zXZ\x00", "application/x-xz"),
     (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
     (b"\x7fELF", "application/x-executable"),
     (b"SQLite format 3\x00", "application/vnd.sqlite3"),
 )
+_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")
+"""What follows the block size; the second where nothing is packed."""
+_USTAR = 257
 _CONTAINERS = {"application/zip", "application/gzip", "application/x-ole-storage", UNKNOWN}
 """Kinds whose content tells only the wrapping; the name tells what is in it."""
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -92,6 +105,7 @@ _SVG = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!doctype svg[^>]*>\s*)*<svg\b",
     re.IGNORECASE | re.DOTALL,
 )
+_PDF_OBJECT = re.compile(rb"(?:\A|[\r\n])\s*\d+ \d+ obj\b")
 _HEAD = 8192
 
 
@@ -109,11 +123,17 @@ def detect(data: bytes, name: str = "") -> str:
         name: File name or uri; decides between kinds of text, and for containers.
     """
     head = data[:_HEAD]
-    found = _by_magic(head)
+    found = _by_magic(head) or _by_name(head, name)
     if found is None:
         found = _text_kind(head, name) if looks_like_text(head) else UNKNOWN
+    if found == "application/zip":
+        found = office.in_zip(data, name) or found
+    elif found == "application/x-ole-storage":
+        found = office.in_ole(data, name) or found
     if found in _CONTAINERS or found == TEXT:
-        named = base_type(mimetypes.guess_type(PurePath(name).name)[0] or "")
+        named, packed = mimetypes.guess_type(PurePath(name).name)
+        # Of "x.json.gz" the name tells what will be there once it is unpacked.
+        named = base_type("" if named is None or packed else named)
         if named in plug_ins() or (named and found in _CONTAINERS and named not in _BUILT_IN):
             return named
     return found
@@ -123,14 +143,22 @@ def _by_magic(head: bytes) -> str | None:
     for magic, media_type in _MAGIC:
         if head.startswith(magic):
             return media_type
-    if b"%PDF-" in head[:1024]:
-        return PDF
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    # "BM" alone begins many texts; the header's length (12 to 124) follows the offsets.
-    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0" and 12 <= head[14:15][0] <= 124:
-        return "image/bmp"
-    return None
+    if head[:3] == b"BZh" and head[4:10] in _BZIP2:
+        return "application/x-bzip2"
+    if head[_USTAR:].startswith(b"ustar"):
+        return "application/x-tar"
+    picture = picture_kinds.told_by_content(head)
+    if picture is not None:
+        return picture.media_type
+    return PDF if b"%PDF-" in head[:1024] else None
+
+
+def _by_name(head: bytes, name: str) -> str | None:
+    """Kinds that do not tell themselves, where their name does and their bytes agree."""
+    if PurePath(name).suffix.lower() == ".pdf" and _PDF_OBJECT.search(head):
+        return PDF  # its first line is lost
+    picture = picture_kinds.told_by_name(name, head)
+    return None if picture is None else picture.media_type
 
 
 def _text_kind(head: bytes, name: str) -> str:
@@ -227,6 +255,26 @@ def load(
         for element in loader_for(media_type, limits, parse).load(source):
             _check_page(element.page, source.uri, limits)
             yield element
+
+
+def pixels(
+    source: Source,
+    media_type: str,
+    elements: Sequence[Element],
+    limits: LimitSettings,
+    parse: ParseSettings,
+) -> Iterator[Raster | None]:
+    """The pixels of unseen elements, in this process; see :class:`Pictured`.
+
+    Raises:
+        UnsupportedFormatError: If documents of this kind have no pictures.
+        DocumentError: Another subclass that says what is wrong.
+    """
+    with _typed_errors(source, media_type, limits):
+        loader = loader_for(media_type, limits, parse)
+        if not isinstance(loader, Pictured):
+            raise UnsupportedFormatError(f"a document of type {media_type} has no pictures.")
+        yield from loader.pixels(source, elements)
 
 
 def render(

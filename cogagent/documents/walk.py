@@ -11,9 +11,10 @@ from cogagent.types import Failure, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
-def walk(source: Source) -> Iterator[Source | Failure]:
+def walk(source: Source, home: Path | None = None) -> Iterator[Source | Failure]:
     """The files that a source stands for: itself, or all files in its folder.
 
     Folders are entered to the bottom, names in order. Hidden files and folders
@@ -23,9 +24,14 @@ def walk(source: Source) -> Iterator[Source | Failure]:
     Args:
         source: Without ``data``, ``uri`` is a path. Files in a folder take over
             its metadata, not its title.
+        home: A folder that is left out: where what is read is kept.
     """
     if source.data is None and _is_folder(source.uri):
-        yield from _folder(source, source.uri, set())
+        entered = set()
+        if home is not None and _is_folder(str(home)):
+            status = os.stat(home)  # noqa: PTH116 - as below
+            entered.add((status.st_dev, status.st_ino))
+        yield from _folder(source, source.uri, entered)
     else:
         yield _named(source)  # a missing file is found out, and reported, by who reads it
 

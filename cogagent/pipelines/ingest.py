@@ -100,6 +100,7 @@ class Ingestor:
             collection: Made if missing.
             on_progress: Called from this thread and parser threads.
             cancelled: Asked between pages; what is stored stays, the rest is left out.
+                An error of ``on_progress`` does the same, and is raised at the end.
             retry: Read bytes that failed before once more, instead of reporting it again.
 
         Raises:
@@ -209,7 +210,7 @@ class _Run:
         self._record_failures()  # equal bytes are then known to fail
         self._in_flight.clear()
         for source in waiting:
-            if self._cancelled():
+            if self._stopped():
                 break
             self._take(self._result(source))
             self._flush()
@@ -217,7 +218,12 @@ class _Run:
         self._store.save(self._collection)
         self._store.prune_originals()
         self._record_failures()
+        if self._tally.error is not None:
+            raise self._tally.error
         return self._tally.report(failed.failure for failed in self._failed)
+
+    def _stopped(self) -> bool:
+        return self._cancelled() or self._tally.error is not None
 
     def _record_failures(self) -> None:
         if self._failed:
@@ -232,7 +238,7 @@ class _Run:
         with ThreadPoolExecutor(workers, thread_name_prefix="cogagent-parse") as threads:
             running: set[Future[_Result]] = set()
             while True:
-                room = 0 if self._cancelled() else 2 * workers - len(running)
+                room = 0 if self._stopped() else 2 * workers - len(running)
                 running |= {threads.submit(self._result, source) for source in islice(queue, room)}
                 if not running:
                     return
@@ -338,7 +344,7 @@ class _Run:
         limit = self._settings.limits.source_seconds
 
         def watch(element: Element) -> None:
-            if self._cancelled():
+            if self._stopped():
                 raise _CancelledError
             if time.monotonic() - started > limit:
                 raise LimitExceededError(
@@ -367,7 +373,7 @@ class _Run:
         skipped: _Later | None = None
         with closing(ahead(self._looks(later), _AHEAD)) as looks:
             for look in looks:
-                if self._cancelled():
+                if self._stopped():
                     break
                 if look.later is skipped:
                     continue

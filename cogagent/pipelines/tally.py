@@ -15,6 +15,9 @@ class Tally:
     Args:
         total: Documents known of at the start.
         on_progress: Called at every change.
+
+    Attributes:
+        error: What ``on_progress`` raised; it is not called again.
     """
 
     def __init__(self, total: int, on_progress: Callable[[Progress], None] | None) -> None:
@@ -28,6 +31,7 @@ class Tally:
         self._to_look = 0
         self._seeing_since: float | None = None
         self._report = IngestReport()
+        self.error: Exception | None = None
 
     def found(self, documents: int) -> None:
         """More documents, in an archive; less than none for the archive itself."""
@@ -87,7 +91,7 @@ class Tally:
             self._read += read
             self._done += done
             self._looked += looked
-        if self._tell is None:
+        if self._tell is None or self.error is not None:
             return
         now = time.monotonic()
         if self._seeing_since is None:
@@ -95,16 +99,18 @@ class Tally:
         else:
             since, finished, all_ = self._seeing_since, self._looked, self._to_look
         left = (now - since) / finished * max(all_ - finished, 0) if finished else None
-        self._tell(
-            Progress(
-                stage="text" if self._seeing_since is None else "pictures",
-                documents=self._done,
-                total=self._total,
-                pictures=self._looked,
-                pictures_total=self._to_look,
-                pages=self._read,
-                pages_per_second=self._read / max(now - self._start, 1e-6),
-                seconds_left=left,
-                uri=uri,
-            )
+        progress = Progress(
+            stage="text" if self._seeing_since is None else "pictures",
+            documents=self._done,
+            total=self._total,
+            pictures=self._looked,
+            pictures_total=self._to_look,
+            pages=self._read,
+            pages_per_second=self._read / max(now - self._start, 1e-6),
+            seconds_left=left,
+            uri=uri,
         )
+        try:
+            self._tell(progress)
+        except Exception as error:  # noqa: BLE001 - the ingest ends, and raises it
+            self.error = error

@@ -6,6 +6,7 @@ Only wording that is general in English is used here; nothing depends on a subje
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -14,6 +15,8 @@ import snowballstemmer
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\w", re.UNICODE)
 _STEMMER = snowballstemmer.stemmer("english")
+_STEMMING = threading.Lock()
+"""The stemmer keeps the word it is at in itself: one thread at a time."""
 
 _FUNCTION_WORDS = """
 a about after all also am an and any are as at be because been before being between but by can
@@ -80,7 +83,8 @@ def stem(word: str) -> str:
     if lowered.endswith("'s"):
         lowered = lowered[:-2]
     if lowered.isascii() and lowered.isalpha():
-        return str(_STEMMER.stemWord(lowered))
+        with _STEMMING:
+            return str(_STEMMER.stemWord(lowered))
     return lowered.replace(",", "") if lowered[:1].isdigit() else lowered
 
 

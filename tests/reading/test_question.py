@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogagent.reading.question import AnswerType, analyse, words
+from cogagent.reading.question import AnswerType, analyse, stem, words
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,20 @@ def test_any_string_can_be_taken_apart(text: str) -> None:
 )
 def test_only_questions_for_a_meaning_ask_for_a_definition(question: str, defines: bool) -> None:
     assert (analyse(question).expected is AnswerType.DEFINITION) is defines
+
+
+def test_threads_do_not_get_in_each_other_s_way() -> None:
+    every = [f"{first}{ending}" for first in _BEGINNINGS for ending in ("ing", "ies", "edly", "s")]
+    alone = [stem(word) for word in every]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        stem.cache_clear()
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda part: [stem(w) for w in part], [every, every[::-1]] * 4))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(part in (alone, alone[::-1]) for part in found)
+
+
+_BEGINNINGS = [a + b + c for a in "bdfklm" for b in "aeiou" for c in ("ck", "rt", "mm", "st")]

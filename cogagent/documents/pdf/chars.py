@@ -106,6 +106,7 @@ def read_chars(text_page: Any, frame: PdfPage) -> Chars:
     )
     codes, drawn = _clean_codes(codes)
     drawn &= objects != 0
+    nameless = int((_is_control(codes) & (codes != 0) & (objects != 0)).sum())
     # Generated white space belongs to no object; what was really in the file does.
     spaces = np.isin(codes, _SPACES)
     breaks = np.where(spaces, np.where(objects != 0, 2, 1), 0)
@@ -119,7 +120,7 @@ def read_chars(text_page: Any, frame: PdfPage) -> Chars:
     _grow_tall_glyphs(handle, kept, codes[kept], boxes, sizes, styles.turns, frame)
     chars = Chars(
         codes[kept], boxes, baselines, sizes, styles.turns, styles.skewed, gaps,
-        styles.bold, styles.hidden, _doubtful(handle, kept, codes[kept]),
+        styles.bold, styles.hidden, _doubtful(handle, kept, codes[kept], nameless),
     )  # fmt: skip
     return chars.pick(_visible(chars, frame.size))
 
@@ -135,11 +136,15 @@ def _clean_codes(codes: Ints) -> tuple[Ints, NDArray[np.bool_]]:
         for at in np.flatnonzero(high & low).tolist():
             codes[at] = 0x10000 + ((codes[at] - 0xD800) << 10) + (codes[at + 1] - 0xDC00)
             codes[at + 1] = 0
-    white = (codes == 0x09) | (codes == 0x0A) | (codes == 0x0D)
-    control = (codes < 0x20) | ((codes >= 0x7F) & (codes < 0xA0))
     surrogate = (codes >= 0xD800) & (codes < 0xE000)
     marks = (codes >= 0x200C) & (codes <= 0x200F) | (codes >= 0x202A) & (codes <= 0x202E)
-    return codes, (white | ~control) & ~surrogate & ~marks & (codes <= 0x10FFFF)
+    return codes, ~_is_control(codes) & ~surrogate & ~marks & (codes <= 0x10FFFF)
+
+
+def _is_control(codes: Ints) -> NDArray[np.bool_]:
+    white = (codes == 0x09) | (codes == 0x0A) | (codes == 0x0D)
+    control: NDArray[np.bool_] = ~white & ((codes < 0x20) | ((codes >= 0x7F) & (codes < 0xA0)))
+    return control
 
 
 def _gaps_before(breaks: Ints, kept: Ints) -> Ints:
@@ -298,17 +303,25 @@ def _grow_tall_glyphs(
     boxes[where, 1], boxes[where, 3] = tight[outside, 1], tight[outside, 3]
 
 
-def _doubtful(handle: int | None, kept: Ints, codes: Ints) -> float:
-    """Share of characters with no known letter: unmapped glyphs, private use, replacements."""
+def _doubtful(handle: int | None, kept: Ints, codes: Ints, nameless: int) -> float:
+    """Share of characters with no known letter: unmapped glyphs, private use, replacements.
+
+    Args:
+        handle: The text page.
+        kept: Indices of the characters.
+        codes: Their code points.
+        nameless: How many further glyphs have only the number of a control character.
+    """
+    lost = nameless / max(nameless + len(kept), 1)
     if not len(kept):
-        return 0.0
+        return lost
     private = (codes >= 0xE000) & (codes < 0xF900) | (codes == 0xFFFD) | (codes >= 0xF0000)
     step = max(len(kept) // 400, 1)
     sample = kept[::step].tolist()
     wrong = np.fromiter(map(_map_error, repeat(handle), sample), np.int64, len(sample)) > 0
     if _reads_naturally(codes[::step][wrong]):
-        return float(private.mean())
-    return float(max(private.mean(), wrong.mean()))
+        return max(float(private.mean()), lost)
+    return max(float(private.mean()), float(wrong.mean()), lost)
 
 
 def _reads_naturally(codes: Ints) -> bool:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FALLBACK_SIZE = (612.0, 792.0)
+_START, _TAIL = b"startxref", 4096
+"""What every whole PDF has within so many bytes of its end."""
 
 
 def _title(document: Any) -> str:
@@ -145,20 +147,30 @@ class PdfLoader:
         """The document with its forms, as it is or repaired; it has at least one page."""
         data = source.data or b""
         secrets = [secret.get_secret_value() for secret in self.parse.passwords]
+        document = None
+        if _START not in data[-_TAIL:]:  # cut off: pdfium finds less in it than qpdf
+            document = _mended(data, secrets, source.uri)
         try:
-            document = _opened(data, secrets, source.uri)
-        except DocumentError as refused:
-            mended = repaired(data, secrets)
-            if mended is None:
+            document = document or _opened(data, secrets, source.uri)
+        except DocumentError:
+            document = _mended(data, secrets, source.uri)
+            if document is None:
                 raise
-            try:
-                document = _opened(mended, [], source.uri)
-            except DocumentError:
-                raise refused from None
-            _log.info("%s was repaired: %s", source.uri, refused.message)
         with contextlib.suppress(pdfium.PdfiumError):  # then its fields have no values
             document.init_forms()
         return document
+
+
+def _mended(data: bytes, secrets: Sequence[str], uri: str) -> Any | None:
+    """The document repaired, ``None`` if it cannot be."""
+    mended = repaired(data, secrets)
+    if mended is None:
+        return None
+    with contextlib.suppress(DocumentError):
+        document = _opened(mended, [], uri)
+        _log.info("%s was repaired", uri)
+        return document
+    return None
 
 
 def _opened(data: bytes, secrets: Sequence[str], uri: str) -> Any:

@@ -15,7 +15,7 @@ from cogagent.types import Element, Words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from cogagent.geometry import PdfPage
+    from cogagent.geometry import Box, PdfPage
 
 _COMMENTS = (
     pdfium.FPDF_ANNOT_TEXT, pdfium.FPDF_ANNOT_FREETEXT, pdfium.FPDF_ANNOT_LINE,
@@ -89,17 +89,25 @@ def note_elements(
             box = make_box(*place)
         except ValueError:  # its rectangle is no numbers
             continue
-        spans, at = [], 0
-        for word in note.text.split():
-            start = note.text.index(word, at)
-            at = start + len(word)
-            spans.append((start, at))
-        words = Words(
-            np.array(spans, np.int32).reshape(-1, 2),
-            np.full(len(spans), number, np.int32),
-            np.tile(np.array(box, np.float32), (len(spans), 1)),
+        yield Element(
+            kind="text", text=note.text, page=number, box=box, words=_words(note.text, box, number)
         )
-        yield Element(kind="text", text=note.text, page=number, box=box, words=words)
+
+
+def _words(text: str, box: Box, number: int) -> Words:
+    """The words of a note side by side in its place, which is where they are to be found."""
+    spans, at = [], 0
+    for word in text.split():
+        start = text.index(word, at)
+        at = start + len(word)
+        spans.append((start, at))
+    edges = box.x0 + box.width * np.array(spans, np.float64) / len(text)
+    rows = [(left, box.y0, right, box.y1) for left, right in edges.tolist()]
+    return Words(
+        np.array(spans, np.int32),
+        np.full(len(spans), number, np.int32),
+        np.array(rows, np.float32),
+    )
 
 
 def _value(form: Any, annotation: Any) -> str:

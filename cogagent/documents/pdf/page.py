@@ -52,6 +52,10 @@ if TYPE_CHECKING:
 
 _MAX_KEPT = 20_000
 """Characters of a page that are kept from looking ahead to reading it."""
+_DOUBT = 0.3
+"""Share of letters nobody knows from which on a text layer is not trusted."""
+_FEW = 80
+"""Characters; a page with fewer may have its text in its pixels."""
 _MAX_SIDE = 16_000
 """Longest side of a raster in pixels; what image libraries take without complaint."""
 
@@ -105,9 +109,21 @@ class PageReader:
             unseen=scanned,
         )
         if scanned:
-            return [opening]
+            if not self._worth_keeping(chars):
+                return [opening]
+            nothing = np.zeros((0, 4))
+            drawing = Drawing(nothing, nothing, nothing, nothing)
         layout = _PageLayout(self, frame, number, drawing)
         return [opening, *layout.elements(find_words(chars))]
+
+    def _worth_keeping(self, chars: Chars) -> bool:
+        """Whether the text layer of a page that is read from its pixels is kept beside that.
+
+        A few odd letters are often what OCR does not know, and without OCR the layer is
+        all there is.
+        """
+        few = len(chars) < _FEW and chars.doubtful > _DOUBT
+        return not self.parse.ocr or (few and _are_letters(chars))
 
     def body_size(self, words: list[Word]) -> float:
         """The font size of body text, voted for by the letters of all pages so far."""
@@ -151,9 +167,9 @@ def _cut(whole: Raster, box: Box) -> Raster:
 def is_scanned(chars: Chars, drawing: Drawing, size: tuple[float, float]) -> bool:
     """Whether the text of the page is in its pixels, or its text layer is garbage."""
     count = len(chars)
-    if count and not looks_like_text(chars):
+    if not looks_like_text(chars):
         return True
-    if count >= 80:
+    if count >= _FEW:
         return False
     area = size[0] * size[1]
     covered = sum((p.box[2] - p.box[0]) * (p.box[3] - p.box[1]) for p in drawing.pictures) / area
@@ -167,10 +183,14 @@ def is_scanned(chars: Chars, drawing: Drawing, size: tuple[float, float]) -> boo
 
 def looks_like_text(chars: Chars) -> bool:
     """Whether a text layer reads as text, and not as glyph numbers or noise."""
-    if chars.doubtful > 0.3:
+    if chars.doubtful > _DOUBT:
         return False
     if len(chars) < 20 or not chars.hidden.mean() > 0.5:
         return True
+    return _are_letters(chars)
+
+
+def _are_letters(chars: Chars) -> bool:
     letters = sum(chr(code).isalnum() for code in chars.codes.tolist())
     return letters > 0.6 * len(chars)
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _log = logging.getLogger(__name__)
+_END = b"\n%%EOF\n"
+"""Without something behind it, the last object of a file that is cut off would be lost."""
 
 
 def repaired(data: bytes, passwords: Sequence[str]) -> bytes | None:
@@ -28,7 +30,7 @@ def repaired(data: bytes, passwords: Sequence[str]) -> bytes | None:
     for password in ("", *passwords):
         target = io.BytesIO()
         try:
-            with pikepdf.open(io.BytesIO(data), password=password) as document:
+            with pikepdf.open(io.BytesIO(data + _END), password=password) as document:
                 if len(document.pages) == 0:
                     return None
                 document.save(target)

@@ -1,0 +1,1 @@
+"""Spreadsheets in Office Open XML; :mod:`.loader` is the way in."""
