@@ -250,7 +250,7 @@ class Chunk(Record):
     box: PageFraction = FULL_PAGE
     """Around the chunk on its first page."""
     element: int | None = None
-    """``order`` of the element that a table or picture chunk was made from."""
+    """``order`` of the table, picture or scanned page that it was made from."""
     parent: int | None = None
     """Position of the first chunk of the passage that this one belongs to: words are
     searched by passages, which are longer than chunks. ``None``: a passage by itself."""

@@ -118,7 +118,10 @@ class Drafter:
 
     def sighting(self, document: str, unseen: Element, seen: Sequence[Element]) -> Draft:
         """What was seen in an element of a stored document."""
-        chunks = self._chunks(seen, unseen.context)
+        chunks = [
+            piece.model_copy(update={"element": unseen.order})
+            for piece in self._chunks(seen, unseen.context)
+        ]
         vectors = _image_vectors(seen, chunks)
         made = Sighting(document, unseen.order, seen, chunks, self._no_vectors(), vectors)
         return Draft(made)
