@@ -15,9 +15,14 @@
     │   ├── PasswordRequiredError   encrypted, and no password fits
     │   ├── LimitExceededError      more pages, pixels, bytes, seconds or memory than allowed
     │   └── WorkerCrashedError      the process that read it died
-    ├── ModelError                  an embedder, reader or OCR engine failed
+    ├── ModelError                  a model or OCR engine failed
     │   ├── MissingPackageError     an optional package is not installed
-    │   └── ModelLoadError          the model is there and does not load
+    │   ├── ModelLoadError          the model is there and does not load
+    │   ├── CapabilityError         the model cannot do what was asked of it
+    │   ├── ContextOverflowError    the prompt is longer than the model can read
+    │   ├── ModelTimeoutError       it did not answer in time
+    │   ├── ModelRefusedError       the model or its service declined to answer
+    │   └── ModelServiceError       a model's server cannot be reached or talks nonsense
     ├── StorageError                the home cannot be read or written
     │   ├── DiskFullError           no space left, nothing was changed
     │   └── HomeVersionError        the home was written by another version
@@ -166,7 +171,7 @@ class WorkerCrashedError(DocumentError):
 
 
 class ModelError(CogAgentError):
-    """An embedder, reader or OCR engine failed."""
+    """An embedder, reader, language model or OCR engine failed."""
 
     code = "model"
 
@@ -181,6 +186,36 @@ class ModelLoadError(ModelError):
     """The model was found and could not be loaded."""
 
     code = "model_load"
+
+
+class CapabilityError(ModelError):
+    """The model cannot do what was asked of it: see pictures, keep to a schema."""
+
+    code = "capability"
+
+
+class ContextOverflowError(ModelError):
+    """The prompt is longer than the model can read."""
+
+    code = "context_overflow"
+
+
+class ModelTimeoutError(ModelError):
+    """The model did not answer in the time allowed."""
+
+    code = "model_timeout"
+
+
+class ModelRefusedError(ModelError):
+    """The model, or the service it runs in, declined to answer."""
+
+    code = "model_refused"
+
+
+class ModelServiceError(ModelError):
+    """The server of a model cannot be reached, fails, or does not speak its protocol."""
+
+    code = "model_service"
 
 
 class StorageError(CogAgentError):

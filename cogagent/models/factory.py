@@ -1,20 +1,32 @@
-"""Makes the embedders that the settings name, each once a process."""
+"""Makes the models that the settings name, each once a process."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar
 
 from cogagent.config import Settings
+from cogagent.errors import ConfigError
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 
 if TYPE_CHECKING:
     from cogagent.models.classifier import Classifier
     from cogagent.models.minilm import MiniLM
+    from cogagent.models.mllm import MLLM
 
 EMBEDDED_TEXT = "minilm"
 EMBEDDED_IMAGE = "conse"
+EXTRACTIVE = "extractive"
+"""The name of the embedded answerer, which quotes and writes nothing."""
+_GROUP = "cogagent.models"
+_BACKENDS = {
+    "llamacpp": "cogagent.models.backends.llamacpp:make",
+    "openai": "cogagent.models.backends.openai:make",
+    "transformers": "cogagent.models.backends.transformers:make",
+}
 
 _Model = TypeVar("_Model")
 _lock = threading.RLock()
@@ -66,6 +78,39 @@ def image_embedder(settings: Settings) -> ImageEmbedder:
         return ClipEmbedder(name, settings)
 
     return _shared(("image", name, settings.threads(), settings.offline), make)
+
+
+def answer_model(settings: Settings) -> MLLM | None:
+    """The language model that ``settings.models.answer_model`` names; ``None`` for the reader.
+
+    Shared and loaded like :func:`text_embedder`.
+
+    Raises:
+        ConfigError: If there is no such backend.
+        MissingPackageError: If a package that it needs is not installed.
+        ModelLoadError: If the model is not found or does not load.
+        OfflineError: If it would leave this machine and ``offline`` is on.
+    """
+    name = settings.models.answer_model
+    return None if name == EXTRACTIVE else mllm(name, settings)
+
+
+def mllm(name: str, settings: Settings) -> MLLM:
+    """A language model by its full name, ``backend:model``; raises as :func:`answer_model`."""
+    backend, colon, model = name.partition(":")
+    places = _BACKENDS | {point.name: point.value for point in entry_points(group=_GROUP)}
+    if not colon or not model or backend not in places:
+        raise ConfigError(
+            f"there is no model {name!r}.",
+            remedy=f"Write {EXTRACTIVE}, or BACKEND:MODEL with one of {', '.join(sorted(places))}.",
+        )
+    module, _, attribute = places[backend].partition(":")
+
+    def make() -> MLLM:
+        made: MLLM = getattr(import_module(module), attribute)(model, settings)
+        return made
+
+    return _shared(("mllm", name, settings.model_dump_json()), make)
 
 
 def classifier(settings: Settings) -> Classifier:

@@ -1,0 +1,1 @@
+"""Backends of the language model seam, one file each; see :mod:`cogagent.models.mllm`."""

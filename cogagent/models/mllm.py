@@ -1,0 +1,209 @@
+"""The seam to multimodal language models: messages in, text out, whole or as it is made.
+
+A backend is a file in :mod:`cogagent.models.backends`; a package outside adds
+one with an entry point in the group ``cogagent.models``, whose name is the part
+of the model's name before the colon and whose value is called as
+``make(name, settings)``::
+
+    [project.entry-points."cogagent.models"]
+    mybackend = "my_package:make"     # answer_model = "mybackend:some-model"
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from pydantic import Field
+
+from cogagent.errors import CapabilityError
+from cogagent.types import Raster, Record
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["stop", "length"]
+Space = Literal["pixels", "thousandths", "none"]
+
+
+class TextPart(Record):
+    """A piece of a message in words."""
+
+    text: str
+
+
+class PicturePart(Record):
+    """A picture in a message."""
+
+    raster: Raster = Field(exclude=True, repr=False)
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Role
+    parts: tuple[TextPart | PicturePart, ...]
+
+    @property
+    def text(self) -> str:
+        """The words alone."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def pictures(self) -> tuple[Raster, ...]:
+        """The pictures alone."""
+        return tuple(part.raster for part in self.parts if isinstance(part, PicturePart))
+
+
+def said(role: Role, text: str, *pictures: Raster) -> Message:
+    """A message of a text, with pictures before it."""
+    shown = tuple(PicturePart(raster=picture) for picture in pictures)
+    return Message(role=role, parts=(*shown, TextPart(text=text)))
+
+
+class Capabilities(Record):
+    """What a model can do; asked at start, so that nothing fails in the midst of a run."""
+
+    pictures: bool = False
+    """It sees pictures."""
+    structured: bool = False
+    """It is held to a JSON schema while it writes, not only asked to keep to it."""
+    probabilities: bool = False
+    """It tells the probability of each token."""
+    seed: bool = False
+    """Equal seeds give equal texts."""
+    context: int | None = None
+    """Tokens of prompt and answer together; ``None`` where the backend does not say."""
+    coordinates: Space = "none"
+    """How it names places in a picture: pixels of the picture as it was given,
+    thousandths of its sides, or not at all."""
+
+
+class Options(Record):
+    """How to write one text."""
+
+    max_tokens: int = Field(default=512, ge=1)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    stop: tuple[str, ...] = ()
+    """Texts before which the writing ends."""
+    seed: int | None = None
+    structure: Mapping[str, Any] | None = None
+    """A JSON schema that the text has to fulfil."""
+    probabilities: bool = False
+    """Also tell the probability of each token."""
+
+
+DEFAULTS = Options()
+
+
+class Token(Record):
+    """A token that was written."""
+
+    text: str
+    logprob: float
+
+
+class ModelUsage(Record):
+    """What one text cost."""
+
+    prompt_tokens: int = 0
+    written_tokens: int = 0
+    pictures: int = 0
+    seconds: float = 0.0
+    cached: bool = False
+    """It was written before, and taken from the cache."""
+
+
+class Generated(Record):
+    """A text that a model wrote."""
+
+    text: str
+    finish: Finish = "stop"
+    """``length``: ``max_tokens`` or the context was used up."""
+    usage: ModelUsage = ModelUsage()
+    tokens: tuple[Token, ...] = ()
+    """If probabilities were asked for."""
+
+    def value(self) -> Any:
+        """The text as JSON.
+
+        Raises:
+            json.JSONDecodeError: If it is none.
+        """
+        return json.loads(self.text)
+
+
+class Piece(Record):
+    """The next of a text that is being written; the last one brings the whole."""
+
+    text: str = ""
+    whole: Generated | None = None
+
+
+@runtime_checkable
+class MLLM(Protocol):
+    """A model that writes; safe to use from any task of any event loop.
+
+    Cancelling the task that waits, or closing the stream, ends the writing
+    within 100 ms for the caller, and the computation at the backend's next token.
+    """
+
+    name: str
+    """Backend, colon, model: ``openai:gpt-4o-mini``."""
+    capabilities: Capabilities
+
+    async def generate(
+        self, messages: Sequence[Message], options: Options = DEFAULTS
+    ) -> Generated:
+        """Write one text.
+
+        Args:
+            messages: The conversation so far.
+            options: How to write.
+
+        Raises:
+            CapabilityError: If pictures, a structure or probabilities are asked of a
+                model that has not got them.
+            ContextOverflowError: If the messages do not fit the model's context.
+            ModelRefusedError: If the model, or its service, declines to answer.
+            ModelTimeoutError: If it does not answer in time.
+            ModelError: If it fails otherwise.
+        """
+        ...
+
+    def stream(
+        self, messages: Sequence[Message], options: Options = DEFAULTS
+    ) -> AsyncIterator[Piece]:
+        """Write one text and give it piece by piece; raises what :meth:`generate` does.
+
+        The pieces' texts, joined, are the whole's text.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release memory, threads and connections."""
+        ...
+
+
+def check(model: MLLM, messages: Sequence[Message], options: Options = DEFAULTS) -> None:
+    """Refuse what a model cannot do; backends call it first.
+
+    Raises:
+        CapabilityError: If pictures, a structure or probabilities are asked of a model
+            that has not got them.
+    """
+    can = model.capabilities
+    if not can.pictures and any(message.pictures for message in messages):
+        raise CapabilityError(
+            f"{model.name} sees no pictures.",
+            remedy="Name a multimodal model in models.answer_model, or ask without a picture.",
+        )
+    if options.structure is not None and not can.structured:
+        raise CapabilityError(
+            f"{model.name} cannot be held to a JSON schema.",
+            remedy="Ask for plain text and check it, or use a backend with constrained decoding.",
+        )
+    if options.probabilities and not can.probabilities:
+        raise CapabilityError(
+            f"{model.name} tells no token probabilities.",
+            remedy="Use llamacpp or transformers, or a service that supports logprobs.",
+        )
