@@ -96,7 +96,7 @@ def answer_model(settings: Settings) -> MLLM | None:
 
 
 def mllm(name: str, settings: Settings) -> MLLM:
-    """A language model by its full name, ``backend:model``; raises as :func:`answer_model`."""
+    """A language model by its name, ``backend:model``; see :func:`answer_model`."""
     backend, colon, model = name.partition(":")
     places = _BACKENDS | {point.name: point.value for point in entry_points(group=_GROUP)}
     if not colon or not model or backend not in places:
