@@ -77,6 +77,12 @@ class HostileLoader:
             time.sleep(0.005)
         yield
 
+    def hog_elsewhere(self, argument):
+        """In a program that it starts."""
+        hog = "import time; held = b'x' * int(5e8); time.sleep(60)"
+        subprocess.run([sys.executable, "-c", hog], check=False)
+        yield
+
     def gulp(self, argument):
         yield Element(kind="text", text=str(np.ones(1 << 40).sum()), order=1)
 

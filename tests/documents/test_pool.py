@@ -156,7 +156,7 @@ def test_slow_consumer_is_not_a_silent_parser(make_pool):
     assert len(list(elements)) == 3
 
 
-@pytest.mark.parametrize("command", ["hog", "gulp"])
+@pytest.mark.parametrize("command", ["hog", "gulp", "hog_elsewhere"])
 def test_memory_hog_is_ended(make_pool, command):
     pool = make_pool(parse_memory_mb=400)
     with pytest.raises(LimitExceededError, match=r"400 MiB.*limits\.parse_memory_mb"):
