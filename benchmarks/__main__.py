@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("retrieval", "answers", "tables", "pictures", "pages", "boxes", "latency", "embedder")
+NAMES = ("retrieval", "answers", "tables", "pictures", "pages", "boxes", "latency", "embedder", "robust")
 
 for name in NAMES:
     print(f"--- {name}", flush=True)

@@ -205,7 +205,9 @@ def naughty(home: Path) -> None:
     """Each string as a document, searched for again, and as a question."""
     import json
 
-    strings = list(dict.fromkeys(json.loads(data("robust", "dev", "blns.json").read_text("utf-8"))))
+    strings = list(
+        dict.fromkeys(json.loads(data("robust", "dev", "blns.json").read_text("utf-8")))
+    )
     with CogAgent(home=home) as agent:
         made = agent.ingest(
             [

@@ -34,6 +34,9 @@ class ModelSettings(_Group):
     """``minilm`` (embedded), or a sentence-transformers model by name or folder."""
     image_embedder: str = "conse"
     """``conse`` (embedded), or a CLIP or SigLIP model by name or folder."""
+    answer_model: str = "extractive"
+    """What writes answers: ``extractive`` (embedded; it quotes), or a language model as
+    ``llamacpp:FILE.gguf``, ``transformers:NAME-OR-FOLDER`` or ``openai:NAME``."""
     threads: int = Field(default=0, ge=0)
     """Threads for the embedded models; 0 takes the machine's cores."""
 

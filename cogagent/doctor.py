@@ -62,6 +62,7 @@ class _Checks:
             "disk": self._disk,
             "home": self._catalogue,
             "parser processes": self._parsers,
+            "libreoffice": self._office,
             "text embedder": self._text_embedder,
             "picture embedder": self._image_embedder,
             "ocr": self._ocr,
@@ -129,6 +130,19 @@ class _Checks:
         if not any("works" in element.text for element in elements):
             raise _AmissError("a parser process returned nothing.", "Please report it.")
         return f"{self._settings.workers()} can run"
+
+    def _office(self) -> str:
+        from cogagent.documents import office
+
+        if not self._settings.parse.office:
+            return "switched off (parse.office)"
+        found = office.program()
+        if found is None:  # not amiss: office documents are read without it as well
+            return (
+                "not there; with it DOCX files get pages and rectangles, slides can be shown, "
+                "and DOC, PPT, ODT, ODP and RTF are read"
+            )
+        return f"converts office documents ({found})"
 
     def _text_embedder(self) -> str:
         from cogagent.models.factory import text_embedder

@@ -93,7 +93,7 @@ class DocumentError(CogAgentError):
 
     Attributes:
         uri: The source concerned.
-        stage: Where it failed: ``read``, ``parse``, ``see``, ``embed`` or ``store``.
+        stage: Where it failed: ``read``, ``unpack``, ``parse``, ``see``, ``embed`` or ``store``.
     """
 
     code = "document"

@@ -186,6 +186,12 @@ def from_pixels(boxes: NDArray[np.floating], size: tuple[float, float]) -> NDArr
     return np.asarray(array / scale)
 
 
+def in_pixels(boxes: NDArray[np.floating], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Fractions as edges in pixels of a raster of ``size``; the inverse of :func:`from_pixels`."""
+    array = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    return np.asarray(array * np.array([*size, *size], dtype=np.float64))
+
+
 def to_pixels(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The whole pixels that ``box`` touches in a raster of ``size`` = (width, height).
 
@@ -209,6 +215,21 @@ def place(inner: Boxes, outer: Box) -> Boxes:
     scale = np.array([outer.width, outer.height] * 2, dtype=np.float32)
     origin = np.array([outer.x0, outer.y0] * 2, dtype=np.float32)
     return (np.asarray(inner, dtype=np.float32).reshape(-1, 4) * scale + origin).astype(np.float32)
+
+
+def within(boxes: Boxes, outer: Box) -> Boxes:
+    """Fractions of the page as fractions of a region, cut at its edges.
+
+    The inverse of :func:`place`; what lies in a region without extent is at its origin.
+
+    Args:
+        boxes: Shape ``(n, 4)``, page fractions.
+        outer: The region.
+    """
+    scale = np.array([outer.width, outer.height] * 2, dtype=np.float64)
+    moved = np.asarray(boxes, np.float64).reshape(-1, 4) - np.array([outer.x0, outer.y0] * 2)
+    parts = np.divide(moved, scale, out=np.zeros_like(moved), where=scale > 0)
+    return np.asarray(np.clip(parts, 0.0, 1.0), np.float32)
 
 
 def pad(box: Box, horizontal: float, vertical: float) -> Box:

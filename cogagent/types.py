@@ -35,6 +35,21 @@ ChunkKind = Literal["text", "table", "image"]
 Modality = Literal["text", "table", "image"]
 Outcome = Literal["answered", "partial", "abstained", "budget_exhausted", "failed"]
 Tool = Literal["text", "image"]
+MatchKind = Literal["exact", "normalised", "fuzzy", "none"]
+Verdict = Literal["supported", "unsupported", "uncited"]
+Reason = Literal[
+    "no such citation",
+    "wrong page",
+    "quote not there",
+    "number not there",
+    "name not there",
+    "number of something else",
+    "name of something else",
+    "contradicted",
+    "not about it",
+]
+PictureKind = Literal["photograph", "chart", "table", "graphic", "page"]
+BlockRole = Literal["title", "paragraph", "label", "numbers", "rows"]
 MetaValue = str | int | float | bool | None
 
 
@@ -194,6 +209,17 @@ class Raster:
         return width, height
 
 
+class PictureBlock(Record):
+    """Words that stand together in a picture."""
+
+    text: str
+    """A row a line."""
+    box: PageFraction
+    """On the page."""
+    role: BlockRole
+    """As far as shape and place tell; ``rows`` are labels and numbers side by side."""
+
+
 class Element(Record):
     """Something a loader found on a page.
 
@@ -226,8 +252,12 @@ class Element(Record):
     """Picture: the loader's own name for its pixels, where they are no region of the page."""
     context: str = ""
     """Unseen: title and headings that it stands under, for what will be seen in it."""
-    look: Literal["photograph", "graphic", "page"] | None = None
-    """Picture: what kind of picture it looks like."""
+    look: PictureKind | None = None
+    """Picture: what kind it looks like; a ``graphic`` is a diagram, drawing or screenshot."""
+    whole: str = ""
+    """Picture: what it is, in a paragraph: kind, what it shows, colours, layout."""
+    blocks: tuple[PictureBlock, ...] = ()
+    """Picture: what is written in it, in reading order; its words are in ``words``."""
     tags: tuple[tuple[str, float], ...] = ()
     """Picture: what it shows, each with its probability."""
     colours: tuple[str, ...] = ()
@@ -379,6 +409,50 @@ class Citation(Record):
     quote: str
     verified: bool
     """The quote stands in the evidence, letter for letter."""
+    match: MatchKind = "exact"
+    """How the words given as quote were found; ``quote`` is always the evidence's own."""
+    score: float = 1.0
+    """How near those words are to ``quote``, 0 to 1."""
+
+
+class Objection(Record):
+    """Why a claim is not taken as supported."""
+
+    reason: Reason
+    detail: str = ""
+    """The number, name, page or words concerned."""
+    marker: int | None = None
+    """The citation concerned; ``None`` where all of the claim's are."""
+
+
+class Support(Record):
+    """Where in one of its citations a claim stands."""
+
+    marker: int
+    evidence_id: str
+    start: int
+    end: int
+    """Characters of ``Evidence.text``."""
+    score: float
+    """How much of the claim these words say, 0 to 1."""
+
+
+class Claim(Record):
+    """A sentence of an answer and what the check of its citations found."""
+
+    text: str
+    """As it stands in the answer, markers included."""
+    start: int
+    end: int
+    """Characters of the text that was checked."""
+    markers: tuple[int, ...] = ()
+    verdict: Verdict
+    objections: tuple[Objection, ...] = ()
+    support: tuple[Support, ...] = ()
+    derived: tuple[str, ...] = ()
+    """Numbers that stand nowhere but follow from two that do, each with how."""
+    suggested: str | None = None
+    """Id of the evidence that supports the claim, where the cited does not."""
 
 
 class Usage(Record):
@@ -419,6 +493,10 @@ class Answer(Record):
     """Estimated probability that the evidence answers the question, 0 to 1."""
     usage: Usage = Usage()
     stop_reason: str = ""
+    claims: tuple[Claim, ...] = ()
+    """The sentences of the text, each checked against what it cites."""
+    warnings: tuple[str, ...] = ()
+    """What a reader should know, such as evidence that gives orders to a model."""
 
 
 # --- reports ---------------------------------------------------------------

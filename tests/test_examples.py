@@ -13,6 +13,11 @@ import numpy as np
 import pypdfium2
 import pytest
 
+from cogagent.config import LimitSettings, ParseSettings
+from cogagent.documents.pptx import PptxLoader
+from cogagent.documents.xlsx.loader import XlsxLoader
+from cogagent.types import Source
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,6 +26,8 @@ DOCUMENTS = EXAMPLES / "documents"
 REPORT = "lake-station-report.pdf"
 SCANNED_PAGE = 6
 PICTURES = ("china.jpg", "flower.jpg")
+WORKBOOK = "station-workbook.xlsx"
+DECK = "mooring-talk.pptx"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +52,20 @@ def pixels(path: Path) -> list[NDArray[np.float64]]:
         return [page.render(scale=0.7, grayscale=True).to_numpy().astype(float) for page in pdf]
 
 
+def sheets(path: Path) -> list[tuple[int, str, str]]:
+    """Page, kind and text of everything on a workbook's sheets."""
+    loader = XlsxLoader(LimitSettings(), ParseSettings())
+    elements = loader.load(Source(uri=path.name, data=path.read_bytes()))
+    return [(element.page, element.kind, element.text) for element in elements]
+
+
+def slides(path: Path) -> list[tuple[int, str, str]]:
+    """Page, kind and text of everything on a presentation's slides."""
+    loader = PptxLoader(LimitSettings(), ParseSettings(office=False))
+    elements = loader.load(Source(uri=path.name, data=path.read_bytes()))
+    return [(element.page, element.kind, element.text) for element in elements]
+
+
 def questions() -> list[tuple[str, str, str, int]]:
     """Question, answer, document and page of each row of the table."""
     rows = []
@@ -65,7 +86,7 @@ def test_the_script_makes_the_same_bytes_each_time(made: Path) -> None:
 def test_the_script_makes_the_documents_that_are_kept(made: Path) -> None:
     kept = {path.name for path in DOCUMENTS.iterdir()}
     assert kept == {path.name for path in (made / "first").iterdir()}
-    for name in kept - {REPORT}:
+    for name in kept - {REPORT, WORKBOOK, DECK}:
         assert (made / "first" / name).read_bytes() == (DOCUMENTS / name).read_bytes()
 
 
@@ -76,6 +97,21 @@ def test_the_report_reads_and_looks_like_the_one_that_is_kept(made: Path) -> Non
     for a, b in zip(pixels(kept), pixels(new), strict=True):
         assert a.shape == b.shape
         assert np.abs(a - b).mean() < 1.5
+
+
+def test_the_workbook_reads_like_the_one_that_is_kept(made: Path) -> None:
+    # Not by bytes: XlsxWriter may write them otherwise in another version.
+    kept = sheets(DOCUMENTS / WORKBOOK)
+    assert sheets(made / "first" / WORKBOOK) == kept
+    assert [page for page, kind, _ in kept if kind == "page"] == [1, 2, 3]
+
+
+def test_the_slides_read_like_those_that_are_kept(made: Path) -> None:
+    # Not by bytes: python-pptx may write them otherwise in another version.
+    kept = slides(DOCUMENTS / DECK)
+    assert slides(made / "first" / DECK) == kept
+    assert [page for page, kind, _ in kept if kind == "page"] == [1, 2, 3, 4, 5, 6]
+    assert {kind for _, kind, _ in kept} == {"page", "text", "table", "image"}
 
 
 def test_one_page_is_a_picture_without_text() -> None:
@@ -101,6 +137,10 @@ def test_the_answer_stands_on_its_page(
         assert answer in (EXAMPLES / "making" / "letter.py").read_text("utf-8")
     elif document == REPORT:
         assert re.search(rf"(?<![\d.,]){re.escape(answer)}\b", texts(DOCUMENTS / REPORT)[page - 1])
+    elif document == WORKBOOK:
+        assert any(answer in text for at, _, text in sheets(DOCUMENTS / WORKBOOK) if at == page)
+    elif document == DECK:
+        assert any(answer in text for at, _, text in slides(DOCUMENTS / DECK) if at == page)
     else:
         assert page == 1
         assert answer in (DOCUMENTS / document).read_text("utf-8")

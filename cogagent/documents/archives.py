@@ -152,8 +152,10 @@ class _Unpacker:
 
     def archive(self, data: bytes, uri: str, depth: int) -> Iterator[Source | Failure]:
         """The members of an archive, and how it ends if that is not well."""
-        kind = registry.detect(data[:_HEAD])
-        members = self._zip(data, uri) if kind == ZIP else self._packed(data, uri, kind)
+        # Not the kind that was told: an office document is unpacked too when it is given as ZIP.
+        is_zip = data.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+        kind = ZIP if is_zip else registry.detect(data[:_HEAD])
+        members = self._zip(data, uri) if is_zip else self._packed(data, uri, kind)
         try:
             for name, content in members:
                 self._count()

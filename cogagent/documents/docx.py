@@ -9,6 +9,7 @@ pages cannot be shown.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from cogagent.documents.base import label
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from cogagent.documents.office_package import OfficePackage
 
+_log = logging.getLogger(__name__)
 _POINT = 12_700
 """EMUs in a point."""
 _MAIN = (
@@ -99,9 +101,13 @@ def _document(package: OfficePackage, uri: str) -> Any:
 
 def _sizes(document: Any) -> list[tuple[float, float] | None]:
     """The size of the pages in points, if all sections agree on it."""
-    found = {
-        (section.page_width / _POINT, section.page_height / _POINT)
-        for section in document.sections
-        if section.page_width and section.page_height
-    }
+    try:
+        found = {
+            (section.page_width / _POINT, section.page_height / _POINT)
+            for section in document.sections
+            if section.page_width and section.page_height
+        }
+    except ValueError as error:  # an odd number there is no reason to give the text up
+        _log.info("the size of the pages cannot be read: %s", error)
+        return [None]
     return [found.pop()] if len(found) == 1 else [None]

@@ -19,7 +19,8 @@ _MOST_CELLS = 100_000
 _MOST_CHARACTERS = 1_000_000
 _LONGEST_CELL = 20_000
 _MOST_HEADER = 4
-_SAMPLE = 200
+SAMPLE = 200
+"""Rows that a header is told by."""
 _LONGEST_NAME = 80
 """Characters of a column's name; what is longer is data."""
 
@@ -68,7 +69,7 @@ def count_header(rows: Sequence[Row], values: Sequence[Sequence[bool]] | None = 
         values: For each cell whether it is a number or a date; told by its text
             when ``None``.
     """
-    rows = rows[:_SAMPLE]
+    rows = rows[:SAMPLE]
     if len(rows) < 2:
         return 0
     if values is None:

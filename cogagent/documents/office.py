@@ -100,10 +100,13 @@ def convert(
         ConversionError: LibreOffice is not there, failed, or took too long.
     """
     assert source.data is not None
+    binary = program()
+    if binary is None:
+        raise ConversionError("LibreOffice is not installed")
     key = (hashlib.sha256(source.data).hexdigest(), target)
     if key not in _kept:
         try:
-            _kept[key] = _convert(write, name, target, limits)
+            _kept[key] = _convert(binary, write, name, target, limits)
         except ConversionError as error:
             _kept[key] = error
         while len(_kept) > _KEPT:
@@ -141,9 +144,9 @@ def no_pages(source: Source, parse: ParseSettings, reason: str = "") -> Document
         remedy = INSTALL
     else:
         remedy = "Convert it to PDF by hand."
-    why = f": {reason}" if reason else ""
+    why = f": {reason}." if reason else " without LibreOffice."
     return UnsupportedFormatError(
-        f"{label(source.uri)} cannot be shown without LibreOffice{why}.",
+        f"{label(source.uri)} cannot be shown{why}",
         uri=source.uri,
         remedy=remedy,
     )
@@ -167,11 +170,8 @@ def decrypted(source: Source, parse: ParseSettings) -> Source:
 
 
 def _convert(
-    write: Callable[[Path], None], name: str, target: str, limits: LimitSettings
+    binary: str, write: Callable[[Path], None], name: str, target: str, limits: LimitSettings
 ) -> bytes:
-    binary = program()
-    if binary is None:
-        raise ConversionError("LibreOffice is not installed")
     with _folder() as folder:
         (folder / "in").mkdir()
         write(folder / "in" / name)

@@ -61,9 +61,12 @@ class OfficeLoader:
             DocumentError: Another subclass that says what is wrong with the file.
         """
         source, package = self.opened(source)
-        pdf = self._pdf(source, package)
-        if pdf is None:
+        if not self.parse.office:
             raise office.no_pages(source, self.parse)
+        try:
+            pdf = office.convert(source, package.write, self.file_name, self.target, self.limits)
+        except office.ConversionError as error:
+            raise office.no_pages(source, self.parse, str(error)) from error
         return self._shown(pdf, source, page, dpi)
 
     def opened(self, source: Source) -> tuple[Source, OfficePackage]:

@@ -89,7 +89,7 @@ def reading_order(boxes: Sequence[Box]) -> list[int]:
     """Indices of ``boxes`` as one reads them: bands from the top, columns within a band.
 
     Boxes are parted where a straight line passes between them, across if it can
-    be, else down; what no line parts keeps the order it comes in.
+    be, else down; what no line parts is read from the top down.
     """
     waiting = [list(range(len(boxes)))]
     order: list[int] = []
@@ -100,7 +100,7 @@ def reading_order(boxes: Sequence[Box]) -> list[int]:
             continue
         parts = _parted(group, boxes, 1) or _parted(group, boxes, 0)
         if parts is None:
-            order += group
+            order += sorted(group, key=lambda at: (boxes[at].y0, boxes[at].x0, at))
         else:
             waiting += reversed(parts)
     return order

@@ -131,8 +131,13 @@ def translated(uri: str) -> Iterator[None]:
             remedy="Lower the setting `limits.pixels` to refuse such pictures early.",
         ) from error
     except Exception as error:  # damaged files raise whatever their decoder trips over
-        unknown = type(error).__name__ == "UnidentifiedImageError"  # names our buffer, no file
-        reason = "its format is unknown" if unknown else str(error) or type(error).__name__
+        kind = type(error).__name__  # Pillow is not imported to ask
+        if kind == "DecompressionBombError":  # a picture inside the picture, as in an icon
+            raise LimitExceededError(
+                f"{label(uri)} holds a picture too large to be decoded: {error}", uri=uri
+            ) from error
+        unknown = kind == "UnidentifiedImageError"  # its message names our buffer, no file
+        reason = "its format is unknown" if unknown else str(error) or kind
         raise CorruptDocumentError(
             f"{label(uri)} is not a picture that can be read: {reason}",
             uri=uri,

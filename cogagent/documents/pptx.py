@@ -15,7 +15,7 @@ import numpy as np
 
 from cogagent.documents import office_place as place
 from cogagent.documents.base import label
-from cogagent.documents.office_align import align
+from cogagent.documents.office_align import Matches, align
 from cogagent.documents.office_layout import fold
 from cogagent.documents.office_loader import OfficeLoader, title_of
 from cogagent.documents.office_place import Entry
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _POINT = 12_700
 """EMUs in a point."""
+_MAIN = (
+    "application/vnd.ms-powerpoint.slideshow.macroEnabled.main+xml",
+    "application/vnd.ms-powerpoint.template.macroEnabled.main+xml",
+)
 _NOTES = "Speaker notes"
 """Heading under which a slide's notes come; they stand nowhere on the slide."""
 _SLACK = 0.02
@@ -111,16 +115,19 @@ def _presentation(package: OfficePackage, uri: str) -> Any:
     Raises:
         CorruptDocumentError: Parts that every presentation has are missing.
     """
-    import pptx.parts.presentation  # registers the kinds of parts as well
+    from pptx.opc.package import PartFactory
     from pptx.package import Package
+    from pptx.parts.presentation import PresentationPart
 
+    for kind in _MAIN:  # the same presentation, but for macros
+        PartFactory.part_type_for.setdefault(kind, PresentationPart)
     try:
         part = Package.open(package.lean()).presentation_part
     except (KeyError, ValueError) as error:
         raise CorruptDocumentError(
             f"{label(uri)} lacks a part of its package: {error}.", uri=uri
         ) from error
-    if not isinstance(part, pptx.parts.presentation.PresentationPart):
+    if not isinstance(part, PresentationPart):
         raise CorruptDocumentError(
             f"{label(uri)} is no PPTX file, but {part.content_type}.", uri=uri
         )
@@ -222,13 +229,19 @@ class _Drawn:
         low = np.array([box.x0, box.y0]) - _SLACK
         high = np.array([box.x1, 1.0 if stretched else box.y1]) + _SLACK
         inside = ((middles >= low) & (middles <= high)).all(axis=1)
-        for near in (inside, np.ones(len(self._left), bool)):
-            places = self._left[near].tolist()
-            matches = align(ours, [self._layout.words[at] for at in places])
-            entries = place.found_entries(text, spans, matches, self._layout, places)
-            if entries:
-                hits = matches[matches[:, 0] >= 0].tolist()
-                taken = [places[at] for first, last in hits for at in range(first, last)]
-                self._left = np.setdiff1d(self._left, taken)
-                return entries
-        return []
+        places = self._left[inside].tolist()
+        matches = self._matches(ours, places)
+        if (matches[:, 0] < 0).any():
+            anywhere = self._left.tolist()
+            more = self._matches(ours, anywhere)
+            if (more[:, 0] >= 0).sum() > (matches[:, 0] >= 0).sum():
+                places, matches = anywhere, more
+        entries = place.found_entries(text, spans, matches, self._layout, places)
+        if entries:
+            hits = matches[matches[:, 0] >= 0].tolist()
+            taken = [places[at] for first, last in hits for at in range(first, last)]
+            self._left = np.setdiff1d(self._left, taken)
+        return entries
+
+    def _matches(self, ours: list[str], places: list[int]) -> Matches:
+        return align(ours, [self._layout.words[at] for at in places])

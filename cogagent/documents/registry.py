@@ -5,7 +5,7 @@ A package outside adds a loader with an entry point in the group
 ``SomeLoader(limits, parse)``::
 
     [project.entry-points."cogagent.loaders"]
-    "application/epub+zip" = "my_package:EpubLoader"
+    "application/x-mobipocket-ebook" = "my_package:MobiLoader"
 """
 
 from __future__ import annotations

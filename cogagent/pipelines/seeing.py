@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cogagent.geometry import make_box, place
-from cogagent.types import Element, Raster, Words
-from cogagent.vision.eyes import Eyes, Sight
+from cogagent.geometry import make_box, place, within
+from cogagent.types import Element, PictureBlock, Raster, Words
+from cogagent.vision.eyes import Eyes
 from cogagent.vision.ocr import Reading
+from cogagent.vision.perception import Block, arranged
 
 _LONG = 600
 """Characters of a picture's words that describe it; the words of a whole page
@@ -22,8 +23,9 @@ def see(
     """An unseen element as it is once it has been looked at, and the texts read in it.
 
     A page whose text is in its pixels is followed by the text read there. A
-    picture gets tags, colours, a vector, and a text that says what it shows and
-    what is written in it. All have the element's order.
+    picture gets its kind, tags, colours, a vector, the blocks of what is written in
+    it, and a text that says what it is and then what is written in it. All have the
+    element's order.
 
     Args:
         element: From a loader.
@@ -49,41 +51,48 @@ def _page(page: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterator[Ele
 
 def _picture(picture: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterator[Element]:
     # A vector figure brings its words from the document: they need no reading.
-    (sight,) = eyes.look([raster], read=read and not picture.text)
+    known = _known(picture, raster) if picture.text else None
+    (sight,) = eyes.look([raster], read=read and not picture.text, written=[known])
     written, words = picture.text, picture.words or Words.empty()
     if not written:
-        written, words = sight.text, _placed(sight.words, picture)
+        written, words = sight.reading.text, _placed(sight.reading.words, picture)
     long = len(written) > _LONG
     if long:
         cut = written.rfind(" ", 0, _LONG)
         written = written[: cut if cut > 0 else _LONG]
         words = words.slice(0, len(written))
-    shown = _description(sight)
+    said = "".join(f"{sentence}\n" for sentence in sight.perception.sentences)
     yield picture.model_copy(
         update={
-            "text": shown + written,
-            "words": Words.concat([(len(shown), words)]),
+            "text": said + written,
+            "words": Words.concat([(len(said), words)]),
             "vector": sight.vector,
             "look": sight.kind,
             "tags": sight.tags,
             "colours": sight.colours,
+            "whole": sight.perception.whole,
+            "blocks": tuple(_block(block, picture) for block in sight.perception.blocks),
         }
     )
     if long and not picture.text:
-        yield from _blocks(sight, picture)
+        yield from _blocks(sight.reading, picture)
 
 
-def _description(sight: Sight) -> str:
-    """What is seen, in a few words, before what is read."""
-    parts = []
-    if sight.tags:
-        parts.append("Shows: " + ", ".join(name for name, _ in sight.tags) + ".")
-    if sight.colours:
-        parts.append("Colours: " + ", ".join(sight.colours) + ".")
-    return "".join(part + "\n" for part in parts)
+def _known(picture: Element, raster: Raster) -> Reading | None:
+    """What the document says is written in a picture, by rows and blocks."""
+    if picture.words is None or not len(picture.words):
+        return None
+    words = picture.words
+    inside = Words(words.spans, np.ones(len(words), np.int32), within(words.boxes, picture.box))
+    return arranged(picture.text, inside, raster.size)
 
 
-def _blocks(reading: Reading | Sight, element: Element) -> Iterator[Element]:
+def _block(block: Block, picture: Element) -> PictureBlock:
+    (box,) = place(np.array([block.box], np.float32), picture.box)
+    return PictureBlock(text=block.text, box=make_box(*box.tolist()), role=block.role)
+
+
+def _blocks(reading: Reading, element: Element) -> Iterator[Element]:
     """What was read in ``element``, a text element for each block."""
     for block in reading.blocks:
         words = _placed(reading.words.slice(block.start, block.end), element)

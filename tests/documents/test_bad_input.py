@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import docx
 import psutil
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -28,6 +29,7 @@ from cogagent.errors import InputError
 from cogagent.types import IngestReport
 
 SENTENCE = "The lighthouse keeper counted seventeen herons."
+OFFICE = "application/vnd.openxmlformats-officedocument"
 OUTCOMES = ("answered", "partial", "abstained")
 
 
@@ -69,6 +71,14 @@ def pdf(text: str = SENTENCE) -> bytes:
     return file.getvalue()
 
 
+def word(text: str = SENTENCE) -> bytes:
+    file = io.BytesIO()
+    document = docx.Document()
+    document.add_paragraph(text)
+    document.save(file)
+    return file.getvalue()
+
+
 def picture(kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (60, 40), (200, 30, 30)).save(file, kind)
@@ -102,6 +112,8 @@ def test_empty_files_and_empty_bytes(agent: CogAgent, tmp_path: Path, collection
 @pytest.mark.parametrize(
     ("name", "content", "media_type"),
     [
+        ("really.bin", word(), f"{OFFICE}.wordprocessingml.document"),
+        ("really.xlsx", word(), f"{OFFICE}.wordprocessingml.document"),
         ("really.txt", pdf(), "application/pdf"),
         ("really.png", pdf(), "application/pdf"),
         ("really", pdf(), "application/pdf"),
@@ -446,6 +458,28 @@ def test_a_full_disk(tmp_path: Path) -> None:
         "again: first",
         "then: 1",
     ], done.stderr
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch, pile = tmp_path / "scratch", tmp_path / "pile"
+    scratch.mkdir()
+    pile.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    contents = [pdf(), pdf()[:300], picture(), picture()[:60], b"", bytes(5000), word()]
+    contents += [word()[:-200], b"PK\x03\x04" + bytes(300), png(40_000, 40_000)]
+    for number, content in enumerate(contents):
+        for suffix in (".pdf", ".png", ".docx", ".xlsx", ".tga"):
+            (pile / f"{number}{suffix}").write_bytes(content)
+    here = psutil.Process()
+    before = {child.pid for child in here.children(recursive=True)}
+    with CogAgent(home=tmp_path / "kb") as agent:
+        report = agent.ingest(pile)
+        assert report.ingested + report.skipped + len(report.failed) == 5 * len(contents)
+        assert "herons" in agent.search("herons")[0].text
+    assert {child.pid for child in here.children(recursive=True)} == before
+    assert list(scratch.rglob("*")) == []
+    assert not list((tmp_path / "kb").rglob("*.tmp"))
 
 
 # --- what a text says ----------------------------------------------------------

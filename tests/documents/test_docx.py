@@ -17,14 +17,15 @@ from docx.shared import Inches, Pt
 from PIL import Image
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents import office, registry
+from cogagent.documents import office, office_pictures, registry
 from cogagent.documents.base import Pictured, Renderer
 from cogagent.documents.docx import DocxLoader
 from cogagent.documents.office_kinds import DOCX
+from cogagent.documents.office_package import OfficePackage
 from cogagent.errors import CorruptDocumentError, LimitExceededError, UnsupportedFormatError
-from cogagent.geometry import FULL_PAGE
+from cogagent.geometry import FULL_PAGE, make_box
 from cogagent.testing.contracts import LoaderContract
-from cogagent.types import Source
+from cogagent.types import Element, Raster, Source
 
 ALONE = ParseSettings(office=False)
 needs_office = pytest.mark.skipif(office.program() is None, reason="LibreOffice is not installed")
@@ -134,9 +135,7 @@ def test_headings_have_levels_and_the_title_is_told():
     own.base_style = document.styles["Heading 2"]
     document.add_paragraph("By inheritance", "Chapter")
     paragraph = document.add_paragraph("By outline")
-    paragraph._p.get_or_add_pPr().append(
-        parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="3"/>')
-    )
+    paragraph._p.get_or_add_pPr().append(parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="3"/>'))
     elements = load(document)
     assert elements[0].caption == "On Lakes"
     assert elements[0].size == (612.0, 792.0)
@@ -160,8 +159,8 @@ def test_lists_have_their_numbers():
         '<w:lvl w:ilvl="2"><w:numFmt w:val="bullet"/><w:lvlText w:val="o"/></w:lvl>'
         "</w:abstractNum>"
     ))  # fmt: skip
-    for name, inner in ((90, ""), (91, '<w:lvlOverride w:ilvl="0">'
-                                      '<w:startOverride w:val="1"/></w:lvlOverride>')):  # fmt: skip
+    anew = '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride>'
+    for name, inner in ((90, ""), (91, anew)):
         numbering.append(parse_xml(
             f'<w:num {nsdecls("w")} w:numId="{name}"><w:abstractNumId w:val="90"/>{inner}</w:num>'
         ))  # fmt: skip
@@ -186,7 +185,8 @@ def test_tracked_changes_count_as_accepted_and_hidden_text_is_hidden():
         '<w:ins w:id="2"><w:r><w:t>fifty</w:t></w:r></w:ins>',
         '<w:moveFrom w:id="3"><w:r><w:t> moved away</w:t></w:r></w:moveFrom>',
         '<w:r><w:rPr><w:vanish/></w:rPr><w:t> hidden</w:t></w:r>',
-        '<w:hyperlink w:anchor="x"><w:r><w:t xml:space="preserve"> linked</w:t></w:r></w:hyperlink>',
+        '<w:hyperlink w:anchor="x"><w:r><w:t xml:space="preserve"> linked</w:t></w:r>'
+        "</w:hyperlink>",
         '<w:r><w:fldChar w:fldCharType="begin"/></w:r>'
         '<w:r><w:instrText> DATE </w:instrText></w:r>'
         '<w:r><w:fldChar w:fldCharType="separate"/></w:r>'
@@ -204,9 +204,7 @@ def test_tracked_changes_count_as_accepted_and_hidden_text_is_hidden():
 def test_a_paragraph_whose_end_was_deleted_goes_on():
     document = docx.Document()
     first = document.add_paragraph("One ")
-    first._p.get_or_add_pPr().append(
-        parse_xml(f'<w:rPr {nsdecls("w")}><w:del w:id="1"/></w:rPr>')
-    )
+    first._p.get_or_add_pPr().append(parse_xml(f'<w:rPr {nsdecls("w")}><w:del w:id="1"/></w:rPr>'))
     document.add_paragraph("sentence.")
     assert texts(document) == ["One sentence."]
 
@@ -224,12 +222,10 @@ def test_blocks_in_content_controls_are_read_and_headers_are_not():
     assert texts(document) == ["Inside.", "Outside."]
 
 
-def test_footnotes_follow_their_paragraph():
+def with_footnote():
     document = docx.Document()
     paragraph = document.add_paragraph("Deep water.")
-    paragraph._p.append(
-        parse_xml(f'<w:r {nsdecls("w")}><w:footnoteReference w:id="2"/></w:r>')
-    )
+    paragraph._p.append(parse_xml(f'<w:r {nsdecls("w")}><w:footnoteReference w:id="2"/></w:r>'))
     document.add_paragraph("Next.")
     from docx.opc.packuri import PackURI
     from docx.opc.part import Part
@@ -243,7 +239,18 @@ def test_footnotes_follow_their_paragraph():
     part = Part(PackURI("/word/footnotes.xml"), kind, notes.encode(), document.part.package)
     relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"
     document.part.relate_to(part, relation)
-    assert texts(document) == ["Deep water.", "Measured in May.", "Next."]
+    return document
+
+
+def test_footnotes_follow_their_paragraph():
+    assert texts(with_footnote()) == ["Deep water.", "Measured in May.", "Next."]
+
+
+@needs_office
+def test_a_footnote_points_at_the_foot_of_the_page():
+    _, text, note, after = load(with_footnote(), ParseSettings())
+    assert note.text == "Measured in May."
+    assert note.box.y0 > 0.8 > after.box.y1 > text.box.y1
 
 
 def text_box(inner: str) -> str:
@@ -268,6 +275,13 @@ def test_a_text_box_is_read_once_after_its_paragraph():
     paragraph._p.append(parse_xml(text_box("<w:p><w:r><w:t>In the box.</w:t></w:r></w:p>")))
     document.add_paragraph("After.")
     assert texts(document) == ["Anchor.", "In the box.", "After."]
+
+
+def test_an_odd_page_size_costs_only_the_size():
+    data = changed(long_bytes(), word_document_xml=lambda text: text.replace('"12240"', '"wide"'))
+    elements = load(data)
+    assert elements[0].size is None
+    assert len(elements) > 40
 
 
 # --- tables ----------------------------------------------------------------
@@ -350,9 +364,7 @@ def test_a_huge_table_is_read_and_a_bomb_of_spans_is_cut():
     (found,) = [element for element in load(document) if element.kind == "table"]
     assert len(found.cells) == 3000
     for cell in row.tc_lst:
-        cell.get_or_add_tcPr().append(
-            parse_xml(f'<w:gridSpan {nsdecls("w")} w:val="9999"/>')
-        )
+        cell.get_or_add_tcPr().append(parse_xml(f'<w:gridSpan {nsdecls("w")} w:val="9999"/>'))
     (found,) = [element for element in load(document) if element.kind == "table"]
     assert len(found.cells[0]) == 1000
 
@@ -419,6 +431,69 @@ def test_a_broken_picture_costs_itself_alone():
     assert len(unseen) == 2
     assert first is None
     assert (second.pixels == (0, 200, 0)).all()
+
+
+def test_what_nobody_decodes_is_cut_from_the_page():
+    package = OfficePackage(changed(long_bytes()), "a.docx", LimitSettings())
+    page = Raster(np.arange(100 * 50 * 3, dtype=np.uint8).reshape(50, 100, 3))
+    asked = []
+
+    def show(number):
+        asked.append(number)
+        return page
+
+    elements = [
+        Element(kind="image", page=3, picture="x.emf", box=make_box(0.1, 0.2, 0.5, 0.6)),
+        Element(kind="image", page=4, picture="x.emf"),  # nobody knows where it is
+    ]
+    cut, nothing = office_pictures.rasters(package, elements, "a.docx", LimitSettings(), show)
+    assert (cut.pixels == page.pixels[10:30, 10:50]).all()
+    assert nothing is None
+    assert asked == [3]
+
+
+def test_an_old_drawing_has_its_picture():
+    document = docx.Document()
+    document.add_picture(picture((0, 200, 0)))
+    blip = next(document.element.body.iter(qn("a:blip")))
+    link = blip.get(qn("r:embed"))
+    document.element.body.insert(0, parse_xml(
+        f"<w:p {nsdecls('w', 'r')} xmlns:v='urn:schemas-microsoft-com:vml'><w:r><w:pict>"
+        "<v:shape style='width:90pt;height:60pt' alt='A green field'>"
+        f"<v:imagedata r:id='{link}'/></v:shape></w:pict></w:r></w:p>"
+    ))  # fmt: skip
+    unseen, (first, second) = rasters(saved(document))
+    assert unseen[0].caption == "A green field"
+    assert (first.pixels == (0, 200, 0)).all()
+    assert (first.pixels == second.pixels).all()
+
+
+def test_a_chart_is_a_table_of_its_data():
+    from docx.opc.packuri import PackURI
+    from docx.opc.part import Part
+    from pptx.chart.data import CategoryChartData
+    from pptx.enum.chart import XL_CHART_TYPE
+
+    data = CategoryChartData()
+    data.categories = ["May", "June"]
+    data.add_series("Rain", (1, 2.5))
+    content = data.xml_bytes(XL_CHART_TYPE.COLUMN_CLUSTERED)
+    document = docx.Document()
+    kind = "application/vnd.openxmlformats-officedocument.drawingml.chart+xml"
+    part = Part(PackURI("/word/charts/chart1.xml"), kind, content, document.part.package)
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/chart"
+    link = document.part.relate_to(part, relation)
+    document.element.body.insert(0, parse_xml(
+        f"<w:p {nsdecls('w', 'wp', 'a', 'r')}><w:r><w:drawing><wp:inline>"
+        "<wp:docPr id='1' name='Chart 1' descr='Rain by month'/><a:graphic><a:graphicData>"
+        "<c:chart xmlns:c='http://schemas.openxmlformats.org/drawingml/2006/chart' "
+        f"r:id='{link}'/></a:graphicData></a:graphic></wp:inline></w:drawing></w:r></w:p>"
+    ))  # fmt: skip
+    document.add_paragraph("Figure 2: Rain", "Caption")
+    (_, table) = load(document)
+    assert table.cells == (("", "Rain"), ("May", "1"), ("June", "2.5"))
+    assert table.header_rows == 1
+    assert table.caption == "Figure 2: Rain"
 
 
 # --- pages without LibreOffice ---------------------------------------------
@@ -620,7 +695,9 @@ def test_a_part_in_another_charset_hides_no_entities():
             content = old.read(name)
             if name == "word/document.xml":
                 text = re.sub(r"<\?xml[^>]*>", "", content.decode())
-                text = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a "b">]>' + text
+                text = (
+                    '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a "b">]>' + text
+                )
                 content = text.encode("utf-16")
             new.writestr(name, content)
     with pytest.raises(CorruptDocumentError, match="document type"):
@@ -630,13 +707,13 @@ def test_a_part_in_another_charset_hides_no_entities():
 def test_a_bomb_is_refused_before_it_is_unpacked():
     data = long_bytes()
     file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
-            for name in old.namelist():
-                new.writestr(name, old.read(name))
-            with new.open("word/media/image9.png", "w") as member:
-                for _ in range(64):
-                    member.write(bytes(1 << 20))
+    file.write(data)
+    with (
+        zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("word/media/image9.png", "w") as member,
+    ):
+        for _ in range(64):
+            member.write(bytes(1 << 20))
     with pytest.raises(LimitExceededError, match="unpacks to more than 32 MiB"):
         load(file.getvalue(), unpacked_mb=32)
 

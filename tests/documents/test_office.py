@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pptx import Presentation
 
-from cogagent.config import LimitSettings, ParseSettings
+from cogagent import doctor
+from cogagent.config import LimitSettings, ParseSettings, Settings
 from cogagent.documents import office, office_kinds, registry
 from cogagent.documents.office_align import align
 from cogagent.documents.office_package import OfficePackage
@@ -170,7 +171,7 @@ def test_nothing_that_reaches_out_is_left():
     )
     for inner in (
         field.format(' INCLUDEPICTURE "http://127.0.0.1:1/x.png" \\d '),
-        field.format(' PAGE '),
+        field.format(" PAGE "),
         '<w:fldSimple w:instr="INCLUDETEXT &quot;/etc/passwd&quot;"><w:r><w:t>kept</w:t></w:r>'
         "</w:fldSimple>",
         '<w:r><w:pict><v:shape xmlns:v="urn:schemas-microsoft-com:vml" href="http://127.0.0.1:1/">'
@@ -232,7 +233,9 @@ def test_equal_texts_match_word_for_word():
 
 def test_running_heads_hyphens_and_moved_notes():
     ours = "the quick fox jumps over the dog and the note says so indeed then it goes on"
-    theirs = "head 1 the quick fox jum- ps over the dog and then it goes on the note says so indeed 2"
+    theirs = (
+        "head 1 the quick fox jum- ps over the dog and then it goes on the note says so indeed 2"
+    )
     assert paired(ours, theirs) == (
         "the quick fox jum-+ps over the dog and the note says so indeed then it goes on".split()
     )
@@ -260,7 +263,7 @@ def test_matches_are_valid_and_equal_words_are_found(words, dropped):
 def test_a_long_text_of_few_words_ends_in_time():
     words = ["a", "b", "a", "a"] * 20_000
     start = time.monotonic()
-    align(words, words[7:] + ["c"])
+    align(words, [*words[7:], "c"])
     assert time.monotonic() - start < 20
 
 
@@ -302,7 +305,7 @@ def test_a_converter_that_fails_costs_the_rectangles_alone(folder, monkeypatch, 
     try:
         assert load(data, ParseSettings())[1].text == "Some text."
         assert "out of order" in caplog.text
-        with pytest.raises(UnsupportedFormatError, match="cannot be shown"):
+        with pytest.raises(UnsupportedFormatError, match="out of order"):
             registry.render(
                 Source(uri="a", data=data), office_kinds.DOCX, 1, 50, LIMITS, ParseSettings()
             )
@@ -374,6 +377,15 @@ def test_a_parent_that_dies_alone_takes_the_converter_along(folder):
         time.sleep(0.01)
 
 
+def test_the_doctor_tells_without_calling_it_amiss(monkeypatch, tmp_path):
+    checks = doctor._Checks(tmp_path, Settings())
+    monkeypatch.setattr(office, "program", lambda: None)
+    assert checks._office().startswith("not there; with it")
+    monkeypatch.setattr(office, "program", lambda: "/opt/soffice")
+    assert "/opt/soffice" in checks._office()
+    assert "switched off" in doctor._Checks(tmp_path, Settings(parse=ALONE))._office()
+
+
 # --- nothing is fetched ----------------------------------------------------
 
 
@@ -388,7 +400,7 @@ def server():
             self.send_response(404)
             self.end_headers()
 
-        do_HEAD = do_OPTIONS = do_PROPFIND = do_GET
+        do_HEAD = do_OPTIONS = do_PROPFIND = do_GET  # noqa: N815 - http.server's names
 
         def log_message(self, *args):
             pass

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from cogagent.config import LimitSettings, ParseSettings
 from cogagent.documents import picture_kinds, registry
-from cogagent.errors import DocumentError
+from cogagent.errors import DocumentError, LimitExceededError
 from cogagent.types import Element, Raster, Source
 
 # Format of Pillow, mode to save in, a name that tells it, media type.
@@ -119,6 +120,37 @@ def test_any_bytes_are_a_picture_or_none(data: bytes, name: str) -> None:
     told = picture_kinds.told_by_content(data) or picture_kinds.told_by_name(name, data)
     assert told is None or told.media_type in picture_kinds.MEDIA_TYPES
     assert picture_kinds.readers(data)
+
+
+HUGE = {
+    "x.bmp": b"BM" + struct.pack("<IIIIiiHH", 0, 0, 54, 40, 40_000, 40_000, 1, 24) + bytes(24),
+    "x.gif": b"GIF89a" + struct.pack("<HHBBB", 40_000, 40_000, 0, 0, 0) + b",",
+    "x.tga": bytes([0, 0, 2]) + bytes(9) + struct.pack("<HHBB", 40_000, 40_000, 24, 0),
+    "x.ppm": b"P6\n40000 40000\n255\n\0\0\0",
+    "x.qoi": b"qoif" + struct.pack(">IIBB", 40_000, 40_000, 3, 0),
+    "x.psd": b"8BPS\0\x01" + bytes(6) + struct.pack(">HIIHH", 3, 40_000, 40_000, 8, 3) + bytes(99),
+    "x.sgi": b"\x01\xda\0\x01\0\x03" + struct.pack(">HHH", 40_000, 40_000, 3) + bytes(500),
+    "x.pcx": b"\n\x05\x01\x08" + struct.pack("<HHHH", 0, 0, 39_999, 39_999) + bytes(53) + b"\x03"
+    + struct.pack("<H", 40_000) + bytes(60),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_huge_picture_of_any_kind_is_refused_by_its_header(name: str) -> None:
+    with pytest.raises(LimitExceededError, match="40000 x 40000 pixels"):
+        seen(HUGE[name], name)
+
+
+def test_a_huge_picture_inside_an_icon_is_refused() -> None:
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    inner = b"\x89PNG\r\n\x1a\n"
+    for name, body in ((b"IHDR", header), (b"IDAT", b""), (b"IEND", b"")):
+        check = struct.pack(">I", zlib.crc32(name + body))
+        inner += struct.pack(">I", len(body)) + name + body + check
+    icon = b"ic10" + struct.pack(">I", 8 + len(inner)) + inner
+    data = b"icns" + struct.pack(">I", 8 + len(icon)) + icon
+    with pytest.raises(LimitExceededError, match=r"too large to be decoded|pixels"):
+        seen(data, "x.icns")
 
 
 def test_a_fax_of_many_pages_has_many_pages() -> None:

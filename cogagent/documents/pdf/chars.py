@@ -28,6 +28,8 @@ ASCENT, DESCENT = 0.78, 0.22
 """Height of a line over and under its baseline, in font sizes: neighbours do not overlap."""
 _BOLD_NAMES = ("bold", "black", "heavy", "cmbx", "medi", "semibold", "demi")
 _BULLETS = {0xF0B7: 0x2022, 0xF0A7: 0x25AA, 0xF0D8: 0x27A2, 0xF0FC: 0x2713, 0xF0A8: 0x25AB}
+_ENOUGH = 20
+"""Letters; among fewer, an accented one tells too little of a language."""
 _HYPHENS = (0x02, 0xAD, 0xFFFE, 0x2010, 0x2011)
 _SPACES = (0x09, 0x0A, 0x0D, 0x20, 0xA0, 0x1680, 0x202F, 0x205F, 0x3000, 0xFEFF, 0x200B, 0x2028)
 
@@ -336,6 +338,9 @@ def _reads_naturally(codes: Ints) -> bool:
     kana = sum("\u3041" <= letter <= "\u30ff" for letter in letters)
     if kana > 0.3 * len(letters):
         return True
+    accented = sum(not letter.isascii() for letter in letters)
+    if accented > (0.25 * len(letters) if len(letters) >= _ENOUGH else 0):
+        return False
     plain = [unicodedata.normalize("NFD", letter)[0] for letter in letters]
     vowels = sum(letter in "aeiouAEIOU" for letter in plain)
     return all(letter.isascii() for letter in plain) and 0.25 < vowels / len(plain) < 0.6

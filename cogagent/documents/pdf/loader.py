@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FALLBACK_SIZE = (612.0, 792.0)
-_START, _TAIL = b"startxref", 4096
-"""What every whole PDF has within so many bytes of its end."""
 
 
 def _title(document: Any) -> str:
@@ -147,11 +145,8 @@ class PdfLoader:
         """The document with its forms, as it is or repaired; it has at least one page."""
         data = source.data or b""
         secrets = [secret.get_secret_value() for secret in self.parse.passwords]
-        document = None
-        if _START not in data[-_TAIL:]:  # cut off: pdfium finds less in it than qpdf
-            document = _mended(data, secrets, source.uri)
         try:
-            document = document or _opened(data, secrets, source.uri)
+            document = _opened(data, secrets, source.uri)
         except DocumentError:
             document = _mended(data, secrets, source.uri)
             if document is None:

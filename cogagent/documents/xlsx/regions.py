@@ -277,8 +277,10 @@ def _count_header(rows: Sequence[Row], columns: list[int], outline: Outline) -> 
     )
     if 0 < bold <= min(_MOST_HEADER, len(rows) - 1):
         return bold
-    values = [[_cell(row, column).is_value for column in columns] for row in rows]
-    return grids.count_header(_grid(rows, columns), values)
+    cells = [[_cell(row, column) for column in columns] for row in rows[: grids.SAMPLE]]
+    # Numbers may be stored as text, by programs that do not care.
+    values = [[cell.is_value or grids.is_value(cell.text) for cell in row] for row in cells]
+    return grids.count_header([[cell.text for cell in row] for row in cells], values)
 
 
 _EMPTY = Cell("")
