@@ -20,7 +20,8 @@ from cogagent.errors import CogAgentError, ConfigError, InputError, error_of
 
 if TYPE_CHECKING:
     from cogagent.agent import CogAgent
-    from cogagent.types import Answer, BatchProgress, Budget, Citation, Progress
+    from cogagent.geometry import Box
+    from cogagent.types import Answer, BatchProgress, Budget, Citation, Element, Progress
 
 app = typer.Typer(
     name="cogagent",
@@ -99,6 +100,8 @@ def ingest(
             f"{report.images} pictures in {report.seconds:.1f} s "
             f"(all text after {report.text_seconds:.1f} s)"
         )
+    for note in report.notes:
+        _say(f"note: {note}")
     for failure in report.failed:
         _say(f"failed at {failure.stage}: {failure.uri!r}: {failure.error} {failure.remedy}")
     if report.failed:
@@ -286,17 +289,26 @@ def documents_list(collection: CollectionName = "default", as_json: Json = False
 
 
 @documents.command("show")
-def documents_show(document: DocumentId, as_json: Json = False) -> None:
-    """A document and what was found in it."""
+def documents_show(
+    document: DocumentId,
+    words: Annotated[
+        bool, typer.Option("--words", help="Print each word of a picture with its place.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """A document and what was found in it; of a picture, what it is and what is written in it."""
     with _agent() as agent:
         found, elements = agent.documents.get(document), list(agent.documents.elements(document))
     if _wants_json(as_json):
-        print(json.dumps({**_plain(found), "elements": _plain(elements)}, ensure_ascii=False))
+        plain = [_plain(item) | {"words": _plain(item.placed_words())} for item in elements]
+        print(json.dumps({**_plain(found), "elements": plain}, ensure_ascii=False))
         return
     print(f"{found.title}\n{found.uri}\n{found.media_type}, {found.pages} pages")
     for element in elements:
         if element.kind == "page":
             print(f"--- page {element.page}")
+        elif element.whole:
+            _print_picture(element, words=words)
         else:
             print(f"[{element.kind}] {_one_line(element.caption + ' ' + element.text, 300)}")
 
@@ -415,6 +427,23 @@ def _draw(agent: CogAgent, citation: Citation, path: Path) -> None:
         agent.draw(citation).save(path, format="PNG")
     except (CogAgentError, OSError) as error:
         _say(f"cogagent: the citation is not drawn: {error}")
+
+
+def _print_picture(picture: Element, *, words: bool) -> None:
+    """A picture at its three levels: the whole, blocks, words."""
+    print(f"[{picture.kind}: {picture.look}] {_one_line(picture.caption, 300)}".rstrip())
+    print(f"  {picture.whole}")
+    for block in picture.blocks:
+        print(f"  {_corners(block.box)} {block.role}: {_one_line(block.text, 200)}")
+    placed = picture.placed_words()
+    if picture.blocks:
+        print(f"  {len(placed)} words" + (":" if words else ""))
+    for word in placed if words else ():
+        print(f"    {_corners(word.box)} {word.text}")
+
+
+def _corners(box: Box) -> str:
+    return " ".join(f"{edge:.3f}" for edge in box)
 
 
 def _print_answer(answer: Answer) -> None:

@@ -140,7 +140,7 @@ class _Checks:
         if found is None:  # not amiss: office documents are read without it as well
             return (
                 "not there; with it DOCX files get pages and rectangles, slides can be shown, "
-                "and DOC, PPT, ODT, ODP and RTF are read"
+                "and DOC, XLS, PPT, ODT, ODS, ODP and RTF are read"
             )
         return f"converts office documents ({found})"
 

@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from cogagent.errors import InputError
-from cogagent.geometry import FULL_PAGE, Box, Boxes, merge_lines, union
+from cogagent.geometry import FULL_PAGE, Box, Boxes, make_box, merge_lines, union
 
 ElementKind = Literal["text", "table", "figure", "page", "image"]
 ChunkKind = Literal["text", "table", "image"]
@@ -209,6 +209,13 @@ class Raster:
         return width, height
 
 
+class PlacedWord(Record):
+    """A word and where it stands on its page."""
+
+    text: str
+    box: PageFraction
+
+
 class PictureBlock(Record):
     """Words that stand together in a picture."""
 
@@ -264,6 +271,17 @@ class Element(Record):
     """Picture: its main colours, the largest first."""
     vector: NDArray[np.float32] | None = Field(default=None, exclude=True, repr=False)
     """Picture: its place in the picture embedder's space."""
+
+    def placed_words(self) -> list[PlacedWord]:
+        """The words of ``text``, each with its place, as far as they have one."""
+        if self.words is None:
+            return []
+        return [
+            PlacedWord(text=self.text[start:end], box=make_box(*box))
+            for (start, end), box in zip(
+                self.words.spans.tolist(), self.words.boxes.tolist(), strict=True
+            )
+        ]
 
 
 class Chunk(Record):
@@ -525,6 +543,8 @@ class IngestReport(Record):
     seconds: float = 0.0
     text_seconds: float = 0.0
     """After how long all text could be searched; pictures and scanned pages come later."""
+    notes: tuple[str, ...] = ()
+    """What is as it is for a reason that the user can change."""
 
 
 class Progress(Record):

@@ -36,6 +36,8 @@ _STARTS_ANEW = 81
 """Exit status with which LibreOffice asks to be started again, after making its profile."""
 _MOST_STARTS = 3
 _KEPT = 2
+_TIDY_UP = 'read -r _; rm -rf -- "$0" || { sleep 2; rm -rf -- "$0"; }'
+"""Tried twice: a program that is being killed may still write while its folder goes."""
 _MIB = 1 << 20
 _kept: OrderedDict[tuple[str, str], bytes | ConversionError] = OrderedDict()
 
@@ -284,7 +286,7 @@ def _folder() -> Iterator[Path]:
     """
     path = tempfile.mkdtemp(prefix="cogagent-office-")
     janitor = subprocess.Popen(  # noqa: S603 - our own command line
-        ["/bin/sh", "-c", 'read -r _; rm -rf -- "$0"', path],
+        ["/bin/sh", "-c", _TIDY_UP, path],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

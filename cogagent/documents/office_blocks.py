@@ -151,28 +151,35 @@ def _is_number(text: str) -> bool:
 
 def settle_captions(blocks: list[Block]) -> list[Block]:
     """Captions as those of the tables and pictures beside them, and no paragraphs any more."""
-    taken: set[int] = set()
+    captions: set[int] = set()
+    owners: set[int] = set()
     for at, block in enumerate(blocks):
         if not block.is_caption:
             continue
-        owner = _owner(blocks, at)
+        owner = _owner(blocks, at, owners)
         if owner is not None:
-            owner.caption = " ".join(without_breaks(block.text).split())
-            owner.is_caption = True  # it has the author's own
-            taken.add(at)
-    return [block for at, block in enumerate(blocks) if at not in taken]
+            blocks[owner].caption = " ".join(without_breaks(block.text).split())
+            owners.add(owner)
+            captions.add(at)
+    return [block for at, block in enumerate(blocks) if at not in captions]
 
 
-def _owner(blocks: list[Block], at: int) -> Block | None:
-    """What a caption belongs to: a table's stands above it as a rule, a picture's below."""
+def _owner(blocks: list[Block], at: int, owners: set[int]) -> int | None:
+    """What a caption belongs to: a table's stands above it as a rule, a picture's below.
 
-    def side(step: int) -> Block | None:
+    Args:
+        blocks: All of them.
+        at: The caption among them.
+        owners: Those that have a caption already.
+    """
+
+    def side(step: int) -> int | None:
         place = at + step
-        while 0 <= place < len(blocks) and not blocks[place].is_caption:
+        while 0 <= place < len(blocks) and place not in owners:
             block = blocks[place]
             if block.kind != "text":
-                return block
-            if without_breaks(block.text):
+                return place
+            if block.is_caption or without_breaks(block.text):
                 return None
             place += step  # an empty paragraph between them is only air
         return None
@@ -181,8 +188,9 @@ def _owner(blocks: list[Block], at: int) -> Block | None:
     of_table = without_breaks(blocks[at].text).lower().startswith("table")
     order = (after, before) if of_table else (before, after)
     wanted = "table" if of_table else "image"
-    beside = [block for block in order if block is not None]
-    return next((b for b in beside if b.kind == wanted), beside[0] if beside else None)
+    beside = [place for place in order if place is not None]
+    fitting = (place for place in beside if blocks[place].kind == wanted)
+    return next(fitting, beside[0] if beside else None)
 
 
 def chart_block(root: Any) -> Block | None:

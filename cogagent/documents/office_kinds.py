@@ -18,6 +18,8 @@ ODT = "application/vnd.oasis.opendocument.text"
 ODP = "application/vnd.oasis.opendocument.presentation"
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
 RTF = "application/rtf"
+CONVERTED = (DOC, PPT, XLS, ODT, ODP, ODS, RTF)
+"""Read as what LibreOffice makes of them."""
 PROTECTED = "application/x-ooxml-protected"
 """An office document behind a password: what kind it is shows once it is decrypted."""
 

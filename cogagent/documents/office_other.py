@@ -23,19 +23,22 @@ if TYPE_CHECKING:
 
 _TO_DOCX = ("docx:MS Word 2007 XML", office_kinds.DOCX)
 _TO_PPTX = ("pptx:Impress MS PowerPoint 2007 XML", office_kinds.PPTX)
+_TO_XLSX = ("xlsx:Calc MS Excel 2007 XML", office_kinds.XLSX)
 _WAYS = {
     office_kinds.DOC: ("doc", *_TO_DOCX),
     office_kinds.ODT: ("odt", *_TO_DOCX),
     office_kinds.RTF: ("rtf", *_TO_DOCX),
     office_kinds.PPT: ("ppt", *_TO_PPTX),
     office_kinds.ODP: ("odp", *_TO_PPTX),
+    office_kinds.XLS: ("xls", *_TO_XLSX),
+    office_kinds.ODS: ("ods", *_TO_XLSX),
 }
 """Suffix, what LibreOffice makes of it, and what that is."""
 _MANIFEST = "META-INF/manifest.xml"
 
 
 class OtherOfficeLoader:
-    """Reads DOC, PPT, ODT, ODP and RTF as the DOCX or PPTX that LibreOffice makes of them.
+    """Reads DOC, PPT, XLS, ODT, ODP, ODS and RTF as the newer kind LibreOffice makes of them.
 
     So headings, tables and pictures are known as they are there. A file behind a
     password is decrypted and read as what it then is.
@@ -79,13 +82,9 @@ class OtherOfficeLoader:
         source = office.decrypted(source, self._parse)
         data = source.data or b""
         kind = registry.detect(data, source.uri)
-        if kind == office_kinds.PROTECTED or kind not in registry.supported():
-            raise CorruptDocumentError(
-                f"{label(source.uri)} is no office document that can be read.", uri=source.uri
-            )
         if kind in _WAYS:
             data, kind = self._converted(source, kind)
-        if kind == office_kinds.PROTECTED or kind in _WAYS:
+        elif kind == office_kinds.PROTECTED:  # it only looked as if it were encrypted
             raise CorruptDocumentError(f"{label(source.uri)} is damaged.", uri=source.uri)
         known = source.model_copy(update={"data": data, "media_type": kind})
         return registry.loader_for(kind, self._limits, self._parse), known

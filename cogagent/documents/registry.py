@@ -52,7 +52,7 @@ _BUILT_IN = {
     office.EPUB: "cogagent.documents.epub:EpubLoader",
     office.DOCX: "cogagent.documents.docx:DocxLoader",
     office.PPTX: "cogagent.documents.pptx:PptxLoader",
-    **dict.fromkeys((office.DOC, office.PPT, office.ODT, office.ODP, office.RTF), _OFFICE),
+    **dict.fromkeys(office.CONVERTED, _OFFICE),
     office.PROTECTED: _OFFICE,
     **dict.fromkeys(picture_kinds.MEDIA_TYPES, _IMAGE),
 }

@@ -22,6 +22,7 @@ from itertools import chain, islice
 import numpy as np
 
 from cogagent.config import Settings
+from cogagent.documents import office, office_kinds
 from cogagent.documents.archives import is_archive
 from cogagent.documents.base import label
 from cogagent.documents.pool import ParserPool
@@ -189,6 +190,8 @@ class _Run:
         """Content hashes that are being read; an equal source waits for them."""
         self._guard = threading.Lock()
         self._later: list[_Later] = []
+        self._unplaced = 0
+        """Documents that flow, and were not laid out."""
         self._recovered: list[str] = []
         """Uris of documents whose last picture was seen; why one was not, is past."""
 
@@ -220,7 +223,16 @@ class _Run:
         self._record_failures()
         if self._tally.error is not None:
             raise self._tally.error
-        return self._tally.report(failed.failure for failed in self._failed)
+        report = self._tally.report(failed.failure for failed in self._failed)
+        return report.model_copy(update={"notes": tuple(self._notes())})
+
+    def _notes(self) -> Iterator[str]:
+        if self._unplaced:
+            why = "could not lay them out" if office.program() else "is not installed"
+            yield (
+                f"{self._unplaced} word processor documents were read without rectangles, "
+                f"because LibreOffice {why}."
+            )
 
     def _stopped(self) -> bool:
         return self._cancelled() or self._tally.error is not None
@@ -505,6 +517,9 @@ class _Run:
         ids = self._store.put(self._collection, [entry for _, entry in documents])
         for document, (source, entry) in zip(ids, documents, strict=True):
             self._tally.stored(entry.uri, entry.pages, len(entry.chunks), len(entry.image_vectors))
+            self._unplaced += entry.media_type == office_kinds.DOCX and not any(
+                element.words is not None for element in entry.elements
+            )
             if source is not None and any(element.unseen for element in entry.elements):
                 if entry.data is not None:  # the home has a copy now
                     source = source.model_copy(update={"data": None})

@@ -310,6 +310,34 @@ def test_tables_with_merged_cells_and_captions():
     assert [element.text for element in elements if element.kind == "text"] == ["After it."]
 
 
+def test_captions_in_a_row_find_each_its_own():
+    def small_table(text):
+        table = document.add_table(2, 2)
+        for row in range(2):
+            table.cell(row, 0).text = f"{text} {row}"
+
+    document = docx.Document()
+    document.add_paragraph("Table 1: First", "Caption")
+    small_table("first")
+    document.add_picture(picture())
+    document.add_paragraph("Figure 1: Red", "Caption")
+    document.add_paragraph()
+    document.add_paragraph("Table 2: Second", "Caption")
+    small_table("second")
+    document.add_paragraph("A lone caption", "Caption")
+    document.add_paragraph("Text.")
+    document.add_paragraph("Nobody's caption", "Caption")
+    found = [
+        (element.kind, element.caption or element.text)
+        for element in load(document)
+        if element.kind != "page"
+    ]
+    assert found == [
+        ("table", "Table 1: First"), ("image", "Figure 1: Red"), ("table", "Table 2: Second"),
+        ("text", "A lone caption"), ("text", "Text."), ("text", "Nobody's caption"),
+    ]  # fmt: skip
+
+
 def test_header_rows_are_those_marked_or_a_first_row_without_numbers():
     document = docx.Document()
     marked = document.add_table(3, 2)

@@ -124,7 +124,8 @@ def test_any_bytes_are_a_picture_or_none(data: bytes, name: str) -> None:
 
 HUGE = {
     "x.bmp": b"BM" + struct.pack("<IIIIiiHH", 0, 0, 54, 40, 40_000, 40_000, 1, 24) + bytes(24),
-    "x.gif": b"GIF89a" + struct.pack("<HHBBB", 40_000, 40_000, 0, 0, 0) + b",",
+    "x.gif": b"GIF89a" + struct.pack("<HHBBB", 40_000, 40_000, 0, 0, 0)
+    + b"," + struct.pack("<HHHHB", 0, 0, 40_000, 40_000, 0) + b"\x08",
     "x.tga": bytes([0, 0, 2]) + bytes(9) + struct.pack("<HHBB", 40_000, 40_000, 24, 0),
     "x.ppm": b"P6\n40000 40000\n255\n\0\0\0",
     "x.qoi": b"qoif" + struct.pack(">IIBB", 40_000, 40_000, 3, 0),
