@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
 from cogagent.errors import BudgetError, CogAgentError, InputError
-from cogagent.pipelines.compose import Composer
+from cogagent.pipelines.compose import Composed, Composer, RunBlocking
 from cogagent.planners.base import Planner, PlanState
 from cogagent.planners.rules import split_question
 from cogagent.retrievers.base import Retriever
@@ -36,9 +34,6 @@ PER_QUERY = 24
 
 MAX_QUESTION = 20_000
 """Characters of a question; longer ones are documents."""
-
-RunBlocking = Callable[..., Awaitable[Any]]
-"""Runs a blocking call on the bounded pool of threads."""
 
 
 class Run:
@@ -102,7 +97,12 @@ class Run:
             yield StepEvent(step=finished)
         evidence = self._ranked()
         parts = split_question(self._question)
-        composed = await self._blocking(self._composer.compose, self._question, parts, evidence)
+        composed = Composed("failed", "")
+        async for part in self._composer.compose(self._question, parts, evidence, self._blocking):
+            if isinstance(part, str):
+                yield TokenEvent(text=part)
+            else:
+                composed = part
         usage = Usage(
             steps=len(self._steps),
             searches=len(self._rankings),
@@ -122,8 +122,6 @@ class Run:
             usage=usage,
             stop_reason=exhausted or step.reason or "the planner is done",
         )
-        for token in re.findall(r"\S+\s*|\s+", answer.text):
-            yield TokenEvent(text=token)
         for citation in answer.citations:
             yield CitationEvent(citation=citation)
         yield UsageEvent(usage=usage)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from cogagent.reading.passage import Passage, Reading
 from cogagent.reading.pictures import read_pictures
@@ -23,7 +25,40 @@ class Composed:
     confidence: float = 0.0
 
 
-class Composer:
+RunBlocking = Callable[..., Awaitable[Any]]
+"""Runs a blocking call on the bounded pool of threads."""
+
+
+class Composer(Protocol):
+    """Writes the answer from the evidence."""
+
+    def compose(
+        self,
+        question: str,
+        parts: Sequence[str],
+        evidence: Sequence[Evidence],
+        blocking: RunBlocking,
+    ) -> AsyncIterator[str | Composed]:
+        """The answer to ``question``: its text piece by piece, then the whole of it.
+
+        The pieces, joined, are the whole's text.
+
+        Args:
+            question: As it was asked.
+            parts: The questions in it, each answered by itself; a comparison's
+                sides have been searched for but are no questions.
+            evidence: Best first.
+            blocking: Runs a blocking call elsewhere.
+        """
+        ...
+
+
+def pieces(text: str) -> list[str]:
+    """A text as a stream carries it: word by word, each with the space behind it."""
+    return re.findall(r"\S+\s*|\s+", text)
+
+
+class ExtractiveComposer:
     """Writes answers by quoting: the embedded answerer.
 
     Args:
@@ -33,17 +68,22 @@ class Composer:
     def __init__(self, reader: ExtractiveReader) -> None:
         self._reader = reader
 
-    def compose(
+    async def compose(
+        self,
+        question: str,
+        parts: Sequence[str],
+        evidence: Sequence[Evidence],
+        blocking: RunBlocking,
+    ) -> AsyncIterator[str | Composed]:
+        """The answer to ``question``; see :class:`Composer`."""
+        composed: Composed = await blocking(self._compose, question, parts, evidence)
+        for piece in pieces(composed.text):
+            yield piece
+        yield composed
+
+    def _compose(
         self, question: str, parts: Sequence[str], evidence: Sequence[Evidence]
     ) -> Composed:
-        """The answer to ``question``.
-
-        Args:
-            question: As it was asked.
-            parts: The questions in it, each answered by itself; a comparison's
-                sides have been searched for but are no questions.
-            evidence: Best first.
-        """
         asked = [part for part in parts if part.endswith("?")]
         if len(asked) < 2:
             asked = [question]

@@ -18,7 +18,7 @@ from cogagent.indexes.store import Store
 from cogagent.indexes.writing import Space
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 from cogagent.models.factory import image_embedder, minilm, text_embedder
-from cogagent.pipelines.compose import Composer
+from cogagent.pipelines.compose import Composer, ExtractiveComposer
 from cogagent.pipelines.ingest import Ingestor
 from cogagent.pipelines.pages import PageView
 from cogagent.pipelines.reindex import reindex
@@ -96,7 +96,7 @@ class Engine:
     def composer(self) -> Composer:
         """What writes answers."""
         with self._making:
-            return Composer(self._reader)
+            return ExtractiveComposer(self._reader)
 
     def planner(self, wanted: str | Planner | None) -> Planner:
         """A planner by name, or the caller's own.

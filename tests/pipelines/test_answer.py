@@ -8,7 +8,7 @@ import pytest
 
 from cogagent.errors import InputError, StorageError
 from cogagent.pipelines.answer import MAX_QUESTION, Run
-from cogagent.pipelines.compose import Composer
+from cogagent.pipelines.compose import ExtractiveComposer
 from cogagent.reading.passage import Reading
 from cogagent.reading.question import AnswerType
 from cogagent.testing.doubles import ListRetriever, ScriptedPlanner
@@ -57,7 +57,7 @@ def run(question: str, steps: list[Step], tools: dict[str, Any], **changes: Any)
         arguments: dict[str, Any] = {
             "planner": ScriptedPlanner(steps),
             "tools": tools,
-            "composer": Composer(FirstSentence()),  # type: ignore[arg-type]
+            "composer": ExtractiveComposer(FirstSentence()),  # type: ignore[arg-type]
             "blocking": in_thread,
             "budget": Budget(),
         }
@@ -185,7 +185,7 @@ def test_cancelling_returns_at_once() -> None:
             "What?",
             planner=ScriptedPlanner([step(1)]),
             tools={"text": Stuck([])},
-            composer=Composer(FirstSentence()),  # type: ignore[arg-type]
+            composer=ExtractiveComposer(FirstSentence()),  # type: ignore[arg-type]
             blocking=in_thread,
             budget=Budget(),
         )
