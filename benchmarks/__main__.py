@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("retrieval", "answers", "tables", "pictures", "pages", "boxes", "latency", "embedder", "robust")
+NAMES = (
+    "retrieval",
+    "answers",
+    "tables",
+    "pictures",
+    "pages",
+    "boxes",
+    "latency",
+    "embedder",
+    "robust",
+)
 
 for name in NAMES:
     print(f"--- {name}", flush=True)

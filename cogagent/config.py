@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -90,6 +90,81 @@ class ChunkSettings(_Group):
     """Most word pieces in a chunk, its context not counted."""
 
 
+class OpenAISettings(_Group):
+    """The service behind ``openai:NAME``: OpenAI's, or any that speaks its protocol."""
+
+    base_url: str = "https://api.openai.com/v1"
+    """Its address; ``http://localhost:11434/v1`` is Ollama on this machine."""
+    api_key: SecretStr | None = None
+    """Taken from ``OPENAI_API_KEY`` if not set; refused in a settings file."""
+    api_key_file: Path | None = None
+    """A file that holds the key and nothing else."""
+    timeout_seconds: float = Field(default=120.0, gt=0)
+    """Longest time for one text, its retries included."""
+    retries: int = Field(default=2, ge=0, le=10)
+    """Further attempts where the service is out of reach, overloaded or failing."""
+    concurrency: int = Field(default=8, ge=1)
+    """Requests under way at once."""
+    picture_side: int = Field(default=1568, ge=32)
+    """Longest side, in pixels, of a picture that is sent; larger ones are made smaller."""
+    pictures: bool = False
+    """The model sees pictures. (Services do not say what their models can do.)"""
+    structured: bool = True
+    """The service holds a model to a JSON schema."""
+    probabilities: bool = False
+    """The service tells token probabilities."""
+    seed: bool = False
+    """Equal seeds give equal texts."""
+    context: int | None = Field(default=None, ge=1)
+    """Tokens of prompt and answer together, where it matters to planning."""
+    coordinates: Literal["pixels", "thousandths", "none"] = "none"
+    """How the model names places in a picture; with ``pixels`` no picture is made smaller."""
+
+
+class LlamaCppSettings(_Group):
+    """How ``llamacpp:FILE.gguf`` runs."""
+
+    mmproj: Path | None = None
+    """The model's other GGUF file, through which it sees pictures."""
+    gpu_layers: int = Field(default=-1, ge=-1)
+    """Layers on the GPU; -1 takes as many as fit."""
+    context: int = Field(default=4096, ge=0)
+    """Tokens of prompt and answer together; 0 takes all that the model was trained with."""
+    parallel: int = Field(default=4, ge=1, le=64)
+    """Texts written at once; each has a context of its own."""
+    threads: int = Field(default=0, ge=0)
+    """Threads to compute with; 0 takes ``models.threads``."""
+    timeout_seconds: float = Field(default=600.0, gt=0)
+    """Longest time for one text, the wait for its turn not counted."""
+    reasoning: bool = False
+    """Let a model that can think aloud first do so; its thoughts are not part of the text."""
+    picture_side: int = Field(default=1568, ge=32)
+    """Longest side, in pixels, of a picture that is shown; larger ones are made smaller."""
+    coordinates: Literal["pixels", "thousandths", "none"] = "none"
+    """How the model names places in a picture; with ``pixels`` no picture is made smaller."""
+
+
+class TransformersSettings(_Group):
+    """How ``transformers:NAME-OR-FOLDER`` runs, in this process."""
+
+    device_map: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it computes; ``auto`` takes the graphics cards that are there."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Kind of its numbers; ``auto`` takes what its makers stored."""
+    quantize: Literal["none", "8bit", "4bit"] = "none"
+    """Make it smaller in memory, by bitsandbytes."""
+    context: int = Field(default=0, ge=0)
+    """Tokens of prompt and answer together; 0 takes all that the model can attend to."""
+    batch_size: int = Field(default=8, ge=1)
+    """Texts written at the same time."""
+    batch_tokens: int = Field(default=8192, ge=1)
+    """Tokens of prompts that are read at the same time; a longer one is read alone."""
+    batch_wait_ms: float = Field(default=5.0, ge=0.0)
+    """How long the first of several waits for company, in milliseconds."""
+    picture_side: int = Field(default=1568, ge=32)
+    """Longest side, in pixels, of a picture that is shown; larger ones are made smaller."""
+
+
 class Settings(BaseSettings):
     """Every setting of the program; groups nest as ``COGAGENT_LIMITS__PAGES=100``."""
 
@@ -107,6 +182,9 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     parse: ParseSettings = ParseSettings()
     chunks: ChunkSettings = ChunkSettings()
+    openai: OpenAISettings = OpenAISettings()
+    llamacpp: LlamaCppSettings = LlamaCppSettings()
+    transformers: TransformersSettings = TransformersSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -147,6 +225,7 @@ def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
     """
     files = settings_files(home)
     _refuse_unknown_variables()
+    _refuse_keys(files)
 
     class FileSettings(Settings):
         model_config = SettingsConfigDict(toml_file=files)
@@ -208,6 +287,20 @@ def _refuse_unknown_variables() -> None:
             f"the environment has unknown settings: {', '.join(unknown)}.",
             remedy="See `cogagent config show` for the names.",
         )
+
+
+def _refuse_keys(files: list[Path]) -> None:
+    """Settings files are shared and committed; a key in one is a key given away."""
+    for file in files:
+        try:
+            group = tomllib.loads(file.read_text("utf-8")).get("openai")
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
+            continue  # reported with the rest of what does not read
+        if isinstance(group, dict) and "api_key" in group:
+            raise ConfigError(
+                f"{file} holds an API key.",
+                remedy="Put it into OPENAI_API_KEY, or name a file of its own in api_key_file.",
+            )
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

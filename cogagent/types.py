@@ -264,7 +264,8 @@ class Element(Record):
     whole: str = ""
     """Picture: what it is, in a paragraph: kind, what it shows, colours, layout."""
     blocks: tuple[PictureBlock, ...] = ()
-    """Picture: what is written in it, in reading order; its words are in ``words``."""
+    """Picture: all that is written in it, in reading order; of a long text ``text`` and
+    ``words`` have only the beginning."""
     tags: tuple[tuple[str, float], ...] = ()
     """Picture: what it shows, each with its probability."""
     colours: tuple[str, ...] = ()

@@ -96,13 +96,14 @@ def answer_model(settings: Settings) -> MLLM | None:
 
 
 def mllm(name: str, settings: Settings) -> MLLM:
-    """A language model by its name, ``backend:model``; see :func:`answer_model`."""
+    """A language model by its name, ``backend:model``; raises what :func:`answer_model` does."""
     backend, colon, model = name.partition(":")
     places = _BACKENDS | {point.name: point.value for point in entry_points(group=_GROUP)}
     if not colon or not model or backend not in places:
+        known = ", ".join(sorted(places))
         raise ConfigError(
             f"there is no model {name!r}.",
-            remedy=f"Write {EXTRACTIVE}, or BACKEND:MODEL with one of {', '.join(sorted(places))}.",
+            remedy=f"Write {EXTRACTIVE}, or BACKEND:MODEL with one of the backends {known}.",
         )
     module, _, attribute = places[backend].partition(":")
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from cogagent.errors import CapabilityError
+from cogagent.errors import CapabilityError, InputError
 from cogagent.types import Raster, Record
 
 Role = Literal["system", "user", "assistant"]
@@ -25,10 +25,17 @@ Finish = Literal["stop", "length"]
 Space = Literal["pixels", "thousandths", "none"]
 
 
+def _sound(text: object) -> object:
+    """Half a surrogate pair, which no model's server can be sent, becomes U+FFFD."""
+    if not isinstance(text, str):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 class TextPart(Record):
     """A piece of a message in words."""
 
-    text: str
+    text: Annotated[str, BeforeValidator(_sound)]
 
 
 class PicturePart(Record):
@@ -83,7 +90,7 @@ class Options(Record):
 
     max_tokens: int = Field(default=512, ge=1)
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Texts before which the writing ends."""
     seed: int | None = None
     structure: Mapping[str, Any] | None = None
@@ -161,6 +168,7 @@ class MLLM(Protocol):
             options: How to write.
 
         Raises:
+            InputError: If there is no message.
             CapabilityError: If pictures, a structure or probabilities are asked of a
                 model that has not got them.
             ContextOverflowError: If the messages do not fit the model's context.
@@ -180,7 +188,7 @@ class MLLM(Protocol):
         ...
 
     async def close(self) -> None:
-        """Release memory, threads and connections."""
+        """Release memory, threads and connections; doing it twice is harmless."""
         ...
 
 
@@ -188,9 +196,12 @@ def check(model: MLLM, messages: Sequence[Message], options: Options = DEFAULTS)
     """Refuse what a model cannot do; backends call it first.
 
     Raises:
+        InputError: If there is no message.
         CapabilityError: If pictures, a structure or probabilities are asked of a model
             that has not got them.
     """
+    if not messages:
+        raise InputError("there is no message to answer.", remedy="Give at least one message.")
     can = model.capabilities
     if not can.pictures and any(message.pictures for message in messages):
         raise CapabilityError(

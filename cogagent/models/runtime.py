@@ -25,13 +25,24 @@ class Network:
     Args:
         build: Makes the ``openvino.Model``; called once, here.
         threads: Cores to use.
+        plans: What is prepared for past shapes of input, layer by layer, is dropped beyond
+            so many. For a graph whose shapes are without number; each keeps a little memory.
+        together: All cores work on one batch at a time: for a batch that takes much memory.
 
     Raises:
         MissingPackageError: If OpenVINO, or the package of the weights, is not installed.
         ModelLoadError: If the weights cannot be read or the graph does not compile.
     """
 
-    def __init__(self, build: Callable[[], Any], threads: int) -> None:
+    def __init__(
+        self,
+        build: Callable[[], Any],
+        threads: int,
+        *,
+        plans: int | None = None,
+        together: bool = False,
+    ) -> None:
+        streams = 1 if together else threads
         try:
             import openvino
 
@@ -40,13 +51,15 @@ class Network:
             options = {
                 "INFERENCE_PRECISION_HINT": "bf16" if fast else "f32",
                 "INFERENCE_NUM_THREADS": threads,
-                "NUM_STREAMS": str(threads),
+                "NUM_STREAMS": str(streams),
                 # Two processes that pin their threads would pin them to the same cores.
                 "ENABLE_CPU_PINNING": False,
             }
+            if plans is not None:
+                options["CPU_RUNTIME_CACHE_CAPACITY"] = plans
             compiled = core.compile_model(build(), "CPU", options)
             self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-            for _ in range(threads):
+            for _ in range(streams):
                 self._idle.put(compiled.create_infer_request())
         except ImportError as error:
             raise MissingPackageError(
@@ -58,7 +71,7 @@ class Network:
                 f"an embedded model does not load: {error}",
                 remedy="Reinstall its package; `cogagent doctor` says which.",
             ) from error
-        self._threads = threads
+        self._streams = streams
 
     def run(
         self, batches: Iterable[Arrays], outputs: Sequence[int] = (0,)
@@ -86,7 +99,7 @@ class Network:
 
         # Not OpenVINO's own queue: its callbacks come from threads of its own, which
         # abort the process if they are still about when the interpreter goes down.
-        helpers = self._threads - 1
+        helpers = self._streams - 1
         with ThreadPoolExecutor(max(1, helpers)) as pool:
             helping = [pool.submit(work) for _ in range(helpers)]
             work()

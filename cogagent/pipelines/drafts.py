@@ -137,7 +137,7 @@ class Drafter:
         entry.chunks = [_retitled(piece, old, new) for piece in entry.chunks]
         entry.uri, entry.title, entry.metadata = source.uri, title, source.metadata
         entry.data = self.kept(loaded)
-        return Draft(entry, known)
+        return Draft(entry, known, source)
 
     def kept(self, loaded: LoadedSource) -> bytes | None:
         """The bytes, if the settings ask for a copy of them."""

@@ -13,11 +13,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 
@@ -144,7 +145,8 @@ class _Result:
     later: _Later | None = None
     waits: bool = False
     """For an equal one that is being read."""
-    archive: LoadedSource | None = None
+    archive: bool = False
+    """It is none itself, but has files in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,8 @@ class _Run:
         self._in_flight: set[str] = set()
         """Content hashes that are being read; an equal source waits for them."""
         self._guard = threading.Lock()
+        self._patient = True
+        """Equal bytes are still being read, or looked at, and are worth waiting for."""
         self._later: list[_Later] = []
         self._unplaced = 0
         """Documents that flow, and were not laid out."""
@@ -211,11 +215,13 @@ class _Run:
         self._tally.searchable()
         self._look_at_pictures()
         self._record_failures()  # equal bytes are then known to fail
-        self._in_flight.clear()
+        self._patient = False
         for source in waiting:
             if self._stopped():
                 break
-            self._take(self._result(source))
+            self._in_flight.clear()
+            with suppress(_CancelledError):
+                self._take(self._result(source))
             self._flush()
             self._look_at_pictures()
         self._store.save(self._collection)
@@ -245,13 +251,19 @@ class _Run:
 
     def _results(self, sources: list[Source]) -> Iterator[_Result]:
         """Results as they are ready, with a few documents in flight."""
-        queue: Iterator[Source] = iter(sources)
+        upcoming: Iterator[Source] = iter(sources)
+        archives: deque[Source] = deque()
         workers = self._settings.workers()
         with ThreadPoolExecutor(workers, thread_name_prefix="cogagent-parse") as threads:
             running: set[Future[_Result]] = set()
             while True:
                 room = 0 if self._stopped() else 2 * workers - len(running)
-                running |= {threads.submit(self._result, source) for source in islice(queue, room)}
+                next_ones = list(islice(upcoming, room))
+                while len(next_ones) < room and archives:
+                    # One at a time, and not before its turn, so that no more than one is held.
+                    upcoming = self._members(archives.popleft())
+                    next_ones += islice(upcoming, room - len(next_ones))
+                running |= {threads.submit(self._result, source) for source in next_ones}
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -259,16 +271,17 @@ class _Run:
                     # Not suppressed: a storage error ends the ingest.
                     with suppress(_CancelledError):
                         result = future.result()
-                        if result.archive is None:
-                            yield result
+                        if result.archive:
+                            archives.append(result.source)
                         else:
-                            queue = chain(self._members(result.archive), queue)
+                            yield result
 
-    def _members(self, archive: LoadedSource) -> Iterator[Source]:
+    def _members(self, archive: Source) -> Iterator[Source]:
         """The files in an archive, as they are unpacked."""
         self._tally.found(-1)
         try:
-            with closing(self._parts.unpackers.unpack(archive.source)) as members:
+            loaded = read(archive, self._settings.limits)
+            with closing(self._parts.unpackers.unpack(loaded.source)) as members:
                 for member in members:
                     if isinstance(member, Failure):
                         self._failed.append(Failed(member))
@@ -278,7 +291,7 @@ class _Run:
         except StorageError:
             raise
         except CogAgentError as error:
-            self._failed.append(Failed(_failure(archive.source, error)))
+            self._failed.append(Failed(_failure(archive, error)))
 
     def _take(self, result: _Result) -> None:
         uri = result.source.uri
@@ -306,14 +319,14 @@ class _Run:
     def _prepare(self, source: Source) -> _Result:
         loaded = read(source, self._settings.limits)
         if is_archive(loaded.media_type):
-            return _Result(source, archive=loaded)
+            return _Result(source, archive=True)
         recipe = self._drafter.recipe(loaded)
         known = self._store.known(self._collection, source.uri)
         same = known is not None and (known.content, known.recipe) == (loaded.sha256, recipe)
         if known is not None and same and self._same_labels(known.id, source):
             return self._unchanged(source, loaded, known)
         twin = self._store.twin(loaded.sha256, recipe)
-        if twin is not None and self._store.unseen(twin):
+        if twin is not None and self._patient and self._store.unseen(twin):
             return _Result(source, waits=True)
         if twin is not None:
             return _Result(source, draft=self._drafter.copy(source, loaded, twin))
@@ -383,7 +396,7 @@ class _Run:
         self._tally.to_look(sum(self._count(item) for item in later))
         seen: dict[int, list[Element]] = {}
         skipped: _Later | None = None
-        with closing(ahead(self._looks(later), _AHEAD)) as looks:
+        with suppress(_CancelledError), closing(ahead(self._looks(later), _AHEAD)) as looks:
             for look in looks:
                 if self._stopped():
                     break

@@ -6,16 +6,21 @@ Needs pytest.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from cogagent.documents.base import Loader
-from cogagent.errors import DocumentError
+from cogagent.errors import CapabilityError, ContextOverflowError, DocumentError, InputError
 from cogagent.indexes.vectors import VectorIndex
 from cogagent.models.base import ImageEmbedder, TextEmbedder
+from cogagent.models.mllm import MLLM, Generated, Message, Options, Piece, said
 from cogagent.planners.base import Planner, PlanState
 from cogagent.retrievers.base import Retriever
 from cogagent.types import Query, Raster, Source, Step
@@ -233,3 +238,184 @@ class PlannerContract:
         step = asyncio.run(planner.plan(PlanState(question="What is water?")))
         assert not step.done
         assert all(query.text or query.picture is not None for query in step.queries)
+
+
+class MLLMContract:
+    """Inherit, and give a fixture ``model`` that writes some words about anything it is asked."""
+
+    ASKED = (said("user", "Tell a long story about a fox and a lake."),)
+    SCHEMA = {  # noqa: RUF012 - read only
+        "type": "object",
+        "properties": {"answer": {"type": "boolean"}},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
+    PROMPTLY = 0.1
+    """Seconds within which whoever gives up is let go."""
+
+    @pytest.fixture
+    def model(self) -> MLLM:
+        raise NotImplementedError
+
+    def test_is_a_model(self, model: MLLM) -> None:
+        assert isinstance(model, MLLM)
+        assert ":" in model.name
+
+    def test_the_pieces_are_the_whole(self, model: MLLM) -> None:
+        pieces = asyncio.run(_pieces(model, self.ASKED, Options(max_tokens=12)))
+        whole = pieces[-1].whole
+        assert whole is not None
+        assert all(piece.whole is None for piece in pieces[:-1])
+        assert "".join(piece.text for piece in pieces) == whole.text
+        assert whole.text
+
+    def test_streamed_or_not_it_is_one_text(self, model: MLLM) -> None:
+        options = Options(max_tokens=12, seed=1)
+        pieces = asyncio.run(_pieces(model, self.ASKED, options))
+        assert asyncio.run(model.generate(self.ASKED, options)).text == "".join(
+            piece.text for piece in pieces
+        )
+
+    def test_it_writes_no_more_than_allowed(self, model: MLLM) -> None:
+        written = asyncio.run(model.generate(self.ASKED, Options(max_tokens=3)))
+        assert written.finish == "length"
+        assert 0 < written.usage.written_tokens <= 3
+
+    def test_it_stops_before_a_stop_text(self, model: MLLM) -> None:
+        free = asyncio.run(model.generate(self.ASKED, Options(max_tokens=16, seed=1))).text
+        stop = free[len(free) // 2 :][:3]
+        for options in (
+            Options(max_tokens=16, seed=1, stop=(stop,)),
+            Options(max_tokens=16, seed=1, stop=("\x01never", stop)),
+        ):
+            pieces = asyncio.run(_pieces(model, self.ASKED, options))
+            whole = pieces[-1].whole
+            assert whole is not None
+            assert whole.finish == "stop"
+            assert whole.text == free[: free.index(stop)]
+            assert "".join(piece.text for piece in pieces) == whole.text
+
+    def test_what_it_costs_is_counted(self, model: MLLM) -> None:
+        short = asyncio.run(model.generate(self.ASKED, Options(max_tokens=4))).usage
+        more = (said("system", "You tell tales of foxes and lakes. " * 8), *self.ASKED)
+        longer = asyncio.run(model.generate(more, Options(max_tokens=4))).usage
+        assert 0 < short.prompt_tokens < longer.prompt_tokens
+        assert short.written_tokens > 0
+        assert short.seconds >= 0
+        assert not short.cached
+        assert short.pictures == 0
+
+    def test_who_gives_up_is_let_go_at_once(self, model: MLLM) -> None:
+        async def give_up() -> float:
+            task = asyncio.create_task(model.generate(self.ASKED, Options(max_tokens=400)))
+            await asyncio.sleep(0.05)
+            start = time.perf_counter()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return time.perf_counter() - start
+
+        assert min(asyncio.run(give_up()) for _ in range(3)) < self.PROMPTLY
+        assert asyncio.run(model.generate(self.ASKED, Options(max_tokens=2))).text
+
+    def test_a_stream_may_be_left(self, model: MLLM) -> None:
+        async def leave() -> float:
+            pieces = _stream(model, self.ASKED, Options(max_tokens=400))
+            await anext(pieces)
+            start = time.perf_counter()
+            await pieces.aclose()
+            return time.perf_counter() - start
+
+        assert min(asyncio.run(leave()) for _ in range(3)) < self.PROMPTLY
+        assert asyncio.run(model.generate(self.ASKED, Options(max_tokens=2))).text
+
+    def test_what_it_cannot_do_is_refused(self, model: MLLM) -> None:
+        can = model.capabilities
+        picture = Raster(np.zeros((40, 40, 3), np.uint8))
+        refused: list[tuple[Sequence[Message], Options]] = []
+        if not can.pictures:
+            refused.append(((said("user", "What is this?", picture),), Options()))
+        if not can.structured:
+            refused.append((self.ASKED, Options(structure=self.SCHEMA)))
+        if not can.probabilities:
+            refused.append((self.ASKED, Options(probabilities=True)))
+        for messages, options in refused:
+            with pytest.raises(CapabilityError):
+                asyncio.run(model.generate(messages, options))
+            with pytest.raises(CapabilityError):
+                asyncio.run(_pieces(model, messages, options))
+
+    def test_a_picture_is_looked_at(self, model: MLLM) -> None:
+        if not model.capabilities.pictures:
+            pytest.skip("it sees no pictures")
+        for height, width in ((60, 80), (1, 1), (30, 3000)):
+            picture = Raster(np.full((height, width, 3), 200, np.uint8))
+            asked = (said("user", "What is this?", picture),)
+            written = asyncio.run(model.generate(asked, Options(max_tokens=4)))
+            assert written.usage.pictures == 1
+
+    def test_it_keeps_to_a_schema(self, model: MLLM) -> None:
+        if not model.capabilities.structured:
+            pytest.skip("it cannot be held to a schema")
+        asked = (said("user", "Is water wet?"),)
+        options = Options(max_tokens=200, structure=self.SCHEMA)
+        value = asyncio.run(model.generate(asked, options)).value()
+        assert list(value) == ["answer"]
+        assert isinstance(value["answer"], bool)
+
+    def test_it_tells_probabilities(self, model: MLLM) -> None:
+        if not model.capabilities.probabilities:
+            pytest.skip("it tells no probabilities")
+        options = Options(max_tokens=6, probabilities=True)
+        written = asyncio.run(model.generate(self.ASKED, options))
+        assert "".join(token.text for token in written.tokens) == written.text
+        assert all(token.logprob <= 0 for token in written.tokens)
+
+    def test_equal_seeds_give_equal_texts(self, model: MLLM) -> None:
+        if not model.capabilities.seed:
+            pytest.skip("it has no seed")
+        options = Options(max_tokens=12, temperature=1.0, seed=3)
+        texts = {asyncio.run(model.generate(self.ASKED, options)).text for _ in range(3)}
+        assert len(texts) == 1
+
+    def test_a_prompt_too_long_is_a_typed_error(self, model: MLLM) -> None:
+        context = model.capabilities.context
+        if context is None:
+            pytest.skip("it does not tell its context")
+        asked = (said("user", "word " * 2 * context),)
+        with pytest.raises(ContextOverflowError):
+            asyncio.run(model.generate(asked, Options(max_tokens=4)))
+        with pytest.raises(ContextOverflowError):
+            asyncio.run(_pieces(model, asked, Options(max_tokens=4)))
+
+    def test_without_a_message_there_is_nothing_to_write(self, model: MLLM) -> None:
+        with pytest.raises(InputError):
+            asyncio.run(model.generate(()))
+        with pytest.raises(InputError):
+            asyncio.run(_pieces(model, (), Options()))
+
+    def test_any_string_is_a_message(self, model: MLLM) -> None:
+        for text in ODD_TEXTS:
+            asked = (said("user", text[:200]),)
+            written = asyncio.run(model.generate(asked, Options(max_tokens=2)))
+            assert written.text.encode() is not None
+
+    def test_several_write_at_once(self, model: MLLM) -> None:
+        async def all_at_once() -> list[Generated]:
+            asked = [said("user", f"Tell a story about {number} foxes.") for number in range(6)]
+            options = Options(max_tokens=6)
+            return await asyncio.gather(*(model.generate((one,), options) for one in asked))
+
+        with ThreadPoolExecutor(2) as pool:  # and from two event loops
+            runs = list(pool.map(lambda _: asyncio.run(all_at_once()), range(2)))
+        assert all(written.text for run in runs for written in run)
+
+
+def _stream(
+    model: MLLM, messages: Sequence[Message], options: Options
+) -> AsyncGenerator[Piece, None]:
+    return cast("AsyncGenerator[Piece, None]", model.stream(messages, options))
+
+
+async def _pieces(model: MLLM, messages: Sequence[Message], options: Options) -> list[Piece]:
+    async with aclosing(_stream(model, messages, options)) as pieces:
+        return [piece async for piece in pieces]

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogagent.errors import ContextOverflowError, ModelError
+from cogagent.models.backends.ending import Ending
 from cogagent.models.base import Vectors
+from cogagent.models.mllm import (
+    DEFAULTS,
+    Capabilities,
+    Generated,
+    Message,
+    ModelUsage,
+    Options,
+    Piece,
+    Token,
+    check,
+)
 from cogagent.planners.base import PlanState
 from cogagent.types import Element, Evidence, Query, Raster, Source, Step
 
@@ -130,6 +146,107 @@ class ScriptedPlanner:
         if done < len(self._steps):
             return self._steps[done]
         return Step(number=done + 1, done=True, reason="the script is over")
+
+
+HANG = object()
+"""In a script: write nothing, until whoever waits gives up."""
+Script = Sequence[object] | Callable[[Sequence[Message], Options], str]
+"""Texts, exceptions to raise and ``HANG``, in order; or what makes a text of what was asked."""
+
+
+class ScriptedMLLM:
+    """Plays texts in order, a word at a time, and remembers what it was asked.
+
+    A token is a word or a mark with the space before it. A prompt of more tokens
+    than ``capabilities.context`` is refused as real models refuse it.
+
+    Args:
+        script: What to write; a script that is over is a ``ModelError``.
+        capabilities: What it claims to be able to do; by default everything but a limit.
+        delay: Seconds between tokens.
+
+    Attributes:
+        asked: Messages and options of each call, the refused ones left out.
+        closed: How often it was closed.
+    """
+
+    name = "scripted:1"
+
+    def __init__(
+        self, script: Script, capabilities: Capabilities | None = None, delay: float = 0.0
+    ) -> None:
+        self.capabilities = capabilities or Capabilities(
+            pictures=True, structured=True, probabilities=True, seed=True
+        )
+        self.asked: list[tuple[tuple[Message, ...], Options]] = []
+        self.closed = 0
+        self._script = script
+        self._delay = delay
+
+    async def generate(
+        self, messages: Sequence[Message], options: Options = DEFAULTS
+    ) -> Generated:
+        """The next text of the script."""
+        async with aclosing(self.stream(messages, options)) as pieces:
+            async for piece in pieces:
+                if piece.whole is not None:
+                    return piece.whole
+        raise AssertionError("a stream ended without its whole")
+
+    async def stream(
+        self, messages: Sequence[Message], options: Options = DEFAULTS
+    ) -> AsyncGenerator[Piece, None]:
+        """The next text of the script, a token a piece."""
+        start = time.monotonic()
+        check(self, messages, options)
+        prompt = sum(len(_tokens(message.text)) + 1 for message in messages)
+        context = self.capabilities.context
+        if context is not None and prompt >= context:
+            raise ContextOverflowError(f"the prompt has {prompt} tokens of {context}.")
+        self.asked.append((tuple(messages), options))
+        text = self._next(messages, options)
+        if text is None:
+            await asyncio.Event().wait()
+            return
+        ending = Ending(options.stop)
+        every = _tokens(ending.feed(text) + ending.rest())
+        written = every[: options.max_tokens]
+        for token in written:
+            await asyncio.sleep(self._delay)
+            yield Piece(text=token)
+        yield Piece(
+            whole=Generated(
+                text="".join(written),
+                finish="length" if len(written) < len(every) else "stop",
+                usage=ModelUsage(
+                    prompt_tokens=prompt,
+                    written_tokens=len(written),
+                    pictures=sum(len(message.pictures) for message in messages),
+                    seconds=time.monotonic() - start,
+                ),
+                tokens=tuple(Token(text=token, logprob=-0.1) for token in written)
+                if options.probabilities
+                else (),
+            )
+        )
+
+    async def close(self) -> None:
+        """Counts."""
+        self.closed += 1
+
+    def _next(self, messages: Sequence[Message], options: Options) -> str | None:
+        if callable(self._script):
+            return self._script(messages, options)
+        if len(self.asked) > len(self._script):
+            raise ModelError("the script is over.")
+        entry = self._script[len(self.asked) - 1]
+        if isinstance(entry, Exception):
+            raise entry
+        return None if entry is HANG else str(entry)
+
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"\s*(?:\w+|[^\w\s])|\s+$", text)
 
 
 def _unit(vectors: Vectors) -> Vectors:

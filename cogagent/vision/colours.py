@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ _VIVID = 40.0
 _MOST = 3
 _SAMPLE = 128
 """Rows and columns of pixels looked at."""
+_GREY, _NEARLY_ALL = 8.0, 99.0
+"""CIELAB chroma below which nearly all pixels, in percent, of a grey picture lie."""
 
 # The basic colour terms (Berlin and Kay 1969), each by some of its shades (sRGB).
 _SHADES = {
@@ -56,21 +59,47 @@ _SHADES = {
 }
 
 
-def dominant_colours(raster: Raster) -> tuple[str, ...]:
-    """The colours that cover most of a picture, the widest spread first; three at most."""
+class Colours(NamedTuple):
+    """The colours of a picture.
+
+    Attributes:
+        shares: Those that cover most of it, the most striking first; three at most,
+            each with the part of the picture that it covers, 0 to 1.
+        lightness: Mean, as the eye sees it: 0 is black, 100 white.
+        grey: It has no colours but black, white and greys.
+    """
+
+    shares: tuple[tuple[str, float], ...]
+    lightness: float
+    grey: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The colours alone."""
+        return tuple(name for name, _ in self.shares)
+
+
+def colours_of(raster: Raster) -> Colours:
+    """The colours of a picture, from a sample of its pixels."""
     height, width = raster.pixels.shape[:2]
     rows = np.linspace(0, height - 1, min(height, _SAMPLE)).astype(np.intp)
     columns = np.linspace(0, width - 1, min(width, _SAMPLE)).astype(np.intp)
     pixels = _lab(raster.pixels[rows][:, columns].reshape(-1, 3))
     names, shades = _prototypes()
     # |a - b|² without the |a|² that all distances share
-    nearest = np.argmin((shades**2).sum(axis=1) - 2 * pixels @ shades.T, axis=1)
+    nearest = names[np.argmin((shades**2).sum(axis=1) - 2 * pixels @ shades.T, axis=1)]
     # A vivid colour strikes the eye more than its area: so does it count.
-    weights = 1 + np.hypot(pixels[:, 1], pixels[:, 2]) / _VIVID
-    shares = np.bincount(names[nearest], weights, len(_SHADES)) / weights.sum()
+    chroma = np.hypot(pixels[:, 1], pixels[:, 2])
+    weights = 1 + chroma / _VIVID
+    strength = np.bincount(nearest, weights, len(_SHADES)) / weights.sum()
+    area = np.bincount(nearest, minlength=len(_SHADES)) / len(nearest)
     terms = tuple(_SHADES)
-    ranked = np.argsort(-shares, kind="stable")[:_MOST]
-    return tuple(terms[index] for index in ranked if shares[index] >= _SHARE)
+    ranked = np.argsort(-strength, kind="stable")[:_MOST]
+    return Colours(
+        tuple((terms[index], float(area[index])) for index in ranked if strength[index] >= _SHARE),
+        float(pixels[:, 0].mean()),
+        bool(np.percentile(chroma, _NEARLY_ALL) < _GREY),
+    )
 
 
 @cache

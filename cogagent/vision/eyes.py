@@ -12,10 +12,12 @@ from cogagent.config import Settings
 from cogagent.models.base import ImageEmbedder
 from cogagent.models.conse import ConSE
 from cogagent.models.factory import classifier
-from cogagent.types import Raster, Words
-from cogagent.vision.colours import dominant_colours
-from cogagent.vision.ocr import Reader, Reading, TextBlock
-from cogagent.vision.tags import Kind, Tag, kind_of, tags
+from cogagent.types import PictureKind, Raster, Words
+from cogagent.vision.colours import colours_of
+from cogagent.vision.kinds import kind_of
+from cogagent.vision.ocr import Reader, Reading
+from cogagent.vision.perception import Perception, perceive
+from cogagent.vision.tags import Tag, paper, tags
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,21 +25,19 @@ class Sight:
     """What was seen in one picture.
 
     Attributes:
-        text: What is written in it, blocks in reading order, a blank line between two.
-        words: The words of ``text``; page 1, boxes in fractions of the picture.
-        blocks: Character range and place of each block of ``text``.
+        reading: What is written in it, with the words' places; empty if nobody looked.
+        perception: What it is, in words; the blocks of what is written.
         tags: What it shows, by plain names with probabilities, most probable first.
-        colours: Its main colours, the widest spread first.
-        kind: A photograph, a graphic (chart, drawing, screenshot) or a page of prose.
+        colours: Its main colours, the most striking first.
+        kind: What kind of picture it is.
         vector: Shape ``(dim,)``, float32, in the image embedder's space.
     """
 
-    text: str
-    words: Words
-    blocks: tuple[TextBlock, ...]
+    reading: Reading
+    perception: Perception
     tags: tuple[Tag, ...]
     colours: tuple[str, ...]
-    kind: Kind
+    kind: PictureKind
     vector: NDArray[np.float32]
 
 
@@ -54,12 +54,19 @@ class Eyes:
         self._embedder = image_embedder
         self._reader = Reader(settings)
 
-    def look(self, rasters: Sequence[Raster], read: bool = True) -> list[Sight]:
+    def look(
+        self,
+        rasters: Sequence[Raster],
+        read: bool = True,
+        written: Sequence[Reading | None] = (),
+    ) -> list[Sight]:
         """What is in each picture.
 
         Args:
             rasters: Pictures of any size.
             read: Look for text too, which takes nearly all of the time.
+            written: What is known to be written in each, which is then not read;
+                ``None`` for a picture of which nothing is known.
 
         Raises:
             ModelError: If a model fails or does not load.
@@ -72,22 +79,14 @@ class Eyes:
         else:
             shown = classifier(self._settings).probabilities(rasters)
             vectors = self._embedder.embed_images(rasters)
-        sights = []
-        for raster, probabilities, vector in zip(rasters, shown, vectors, strict=True):
-            reading = self.read(raster) if read and self._settings.parse.ocr else _UNREAD
-            kind = kind_of(raster, reading)
-            sights.append(
-                Sight(
-                    text=reading.text,
-                    words=reading.words,
-                    blocks=reading.blocks,
-                    tags=tags(probabilities, kind),
-                    colours=dominant_colours(raster),
-                    kind=kind,
-                    vector=vector,
-                )
+        known = written or [None] * len(rasters)
+        reads = read and self._settings.parse.ocr
+        return [
+            _sight(raster, reading or (self.read(raster) if reads else None), chances, vector)
+            for raster, reading, chances, vector in zip(
+                rasters, known, shown, vectors, strict=True
             )
-        return sights
+        ]
 
     def read(self, raster: Raster) -> Reading:
         """Only what is written in a picture, as a scanned page needs it.
@@ -96,6 +95,19 @@ class Eyes:
             ModelError: If the reader fails or does not load.
         """
         return self._reader.read(raster)
+
+
+def _sight(
+    raster: Raster,
+    reading: Reading | None,
+    probabilities: NDArray[np.float32],
+    vector: NDArray[np.float32],
+) -> Sight:
+    found = reading or _UNREAD
+    kind = kind_of(raster, found, paper(probabilities))
+    shown, colours = tags(probabilities, kind), colours_of(raster)
+    perception = perceive(raster, kind, shown, colours, reading)
+    return Sight(found, perception, shown, colours.names, kind, vector)
 
 
 _UNREAD = Reading("", Words.empty(), ())

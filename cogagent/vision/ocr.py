@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
+import importlib.util
+import re
 import threading
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,10 @@ from cogagent.config import Settings
 from cogagent.errors import MissingPackageError, ModelError, ModelLoadError
 from cogagent.geometry import Box, from_pixels, make_box
 from cogagent.types import Raster, Words
+from cogagent.vision import ocr_recognise
 from cogagent.vision.layout import reading_order
+from cogagent.vision.ocr_detect import Detector, is_blank
+from cogagent.vision.ocr_recognise import Recogniser
 from cogagent.vision.pixels import is_drawn
 
 _SIDE = 2000
@@ -26,11 +31,10 @@ _SMALL_PRINT = 16.0
 
 _NO_LETTERS = 6
 """No letter is read in a picture that is narrower, in pixels."""
-_PLANS = 16
-"""Shapes of input that a network stays prepared for."""
-_LEAST_SIDE, _MOST_ASPECT = 32, 7.5
-"""Pictures are padded to this. The library would enlarge a thin one until its short
-side is 30 pixels, and then pad it: 2000 x 3 pixels became 20,000 x 2,500, and 18 GB."""
+_CERTAIN = 0.5
+"""Lines whose letters are less certain, on average, are texture."""
+_WORD = re.compile(r"\S+")
+_WEIGHTS = ("PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx")
 
 
 class TextBlock(NamedTuple):
@@ -63,132 +67,66 @@ class _Line(NamedTuple):
 
 
 class Reader:
-    """PP-OCRv6 through RapidOCR and OpenVINO; the weights come inside the package.
+    """PP-OCRv6 through OpenVINO; the weights come inside the package RapidOCR.
 
-    The model loads at the first picture. Any thread may call; one picture is
+    The networks load at the first picture. Any thread may call; one picture is
     read at a time, on ``models.threads`` cores.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._threads = settings.threads()
         self._lock = threading.Lock()
-        self._engine: Any = None
+        self._networks: tuple[Detector, Recogniser] | None = None
 
     def read(self, raster: Raster) -> Reading:
         """The words of a picture.
 
         Raises:
-            MissingPackageError: If RapidOCR is not installed.
-            ModelLoadError: If its models do not load.
+            MissingPackageError: If RapidOCR, OpenCV or OpenVINO is not installed.
+            ModelLoadError: If the networks do not load.
             ModelError: If reading fails.
         """
+        if min(raster.size) < _NO_LETTERS or is_blank(raster.pixels):
+            return _compose([], raster.size)
         with self._lock:
-            if self._engine is None:
-                self._engine = _load(self._threads)
+            if self._networks is None:
+                self._networks = _load(self._threads)
             lines = self._lines(raster, _SIDE)
             if max(raster.size) > _SIDE and _may_miss(lines, raster):
                 lines = self._lines(raster, _CLOSE_SIDE)
         return _compose(lines if _is_writing(lines) else [], raster.size)
 
     def _lines(self, raster: Raster, side: int) -> list[_Line]:
-        pixels, scale = _padded(raster, side)
-        if pixels is None:
-            return []
-        pixels = np.ascontiguousarray(pixels[:, :, ::-1])  # the models were trained on BGR
-        self._engine.max_side_len = side
+        import cv2
+
+        assert self._networks is not None
+        detector, recogniser = self._networks
         try:
-            result = self._engine(pixels)
-        except Exception as error:  # the library and OpenCV raise what they like
+            found = recogniser.read(raster.pixels, detector.lines(raster.pixels, side))
+        except cv2.error as error:
             raise ModelError(f"reading a picture failed: {error}") from error
-        if result.txts is None:
-            return []
-        # The library drops a line's letters when it knows none; then no line can be matched.
-        letters = result.word_results
-        if len(letters) != len(result.txts):
-            letters = [()] * len(result.txts)
-        found = zip(result.txts, letters, result.boxes, strict=True)
-        return [_line(text, row, quad, scale) for text, row, quad in found if text.strip()]
+        return [_line(line) for line in found if line.certainty >= _CERTAIN and line.text.strip()]
 
 
-def _padded(raster: Raster, side: int) -> tuple[NDArray[np.uint8] | None, float]:
-    """The pixels, a thin picture shrunk to ``side`` and with a margin right and below.
-
-    Returns:
-        The pixels, ``None`` if no letter fits in, and what coordinates in them
-        have to be multiplied by.
-    """
-    width, height = raster.size
-    scale = 1.0
-    pixels = raster.pixels
-    if max(raster.size) > _MOST_ASPECT * min(raster.size):
-        scale = max(max(raster.size) / side, 1.0)
-        width, height = int(width / scale), int(height / scale)
-        if scale > 1.0 and width and height:
-            from PIL import Image
-
-            shrunk = Image.fromarray(pixels).resize((width, height), Image.Resampling.BOX)
-            pixels = np.asarray(shrunk)
-    if min(width, height) < _NO_LETTERS:
-        return None, scale
-    right = max(width, _LEAST_SIDE, math.ceil(height / _MOST_ASPECT)) - width
-    below = max(height, _LEAST_SIDE, math.ceil(width / _MOST_ASPECT)) - height
-    if not right and not below:
-        return pixels, scale
-    # The ground's own colour: a step at the margin would look like a stroke.
-    ground = np.median(pixels.reshape(-1, 3), axis=0).astype(np.uint8)
-    canvas = np.tile(ground, (height + below, width + right, 1))
-    canvas[:height, :width] = pixels
-    return canvas, scale
-
-
-def _load(threads: int) -> Any:
-    try:
-        from rapidocr import EngineType, RapidOCR
-    except ImportError as error:
-        raise MissingPackageError(
-            f"reading pictures needs the package {error.name}, which is not installed.",
-            remedy="Run `pip install rapidocr`, or set `parse.ocr` to false.",
-        ) from error
-    options = {
-        "Global.log_level": "critical",
-        # Telling lines from upside-down lines mistakes short numbers, and costs a tenth.
-        "Global.use_cls": False,
-        "Global.return_word_box": True,
-        "Global.return_single_char_box": True,
-        "Det.engine_type": EngineType.OPENVINO,
-        "Rec.engine_type": EngineType.OPENVINO,
-        "EngineConfig.openvino.inference_num_threads": threads,
-        "EngineConfig.openvino.enable_cpu_pinning": "NO",
-        # Lines are padded to the longest of their batch.
-        "Rec.rec_batch_num": 3,
-    }
-    try:
-        engine = RapidOCR(params=options)
-        for part in (engine._load_det_model(), engine._load_rec_model()):
-            _bound_memory(part.session, threads)
-    except Exception as error:  # the library raises what it likes
+def _load(threads: int) -> tuple[Detector, Recogniser]:
+    # The library's own code stays out: with it a page took 1.3 times the work, and the
+    # process held 340 MB more.
+    for package, module in (("rapidocr", "rapidocr"), ("opencv-python-headless", "cv2")):
+        if importlib.util.find_spec(module) is None:
+            raise MissingPackageError(
+                f"reading pictures needs the package {package}, which is not installed.",
+                remedy=f"Run `pip install {package}`, or set `parse.ocr` to false.",
+            )
+    spec = importlib.util.find_spec("rapidocr")
+    assert spec is not None
+    assert spec.origin is not None
+    detector, recogniser = (Path(spec.origin).parent / "models" / name for name in _WEIGHTS)
+    if not (detector.is_file() and recogniser.is_file()):
         raise ModelLoadError(
-            f"the models that read pictures do not load: {error}",
-            remedy="Run `pip install --force-reinstall rapidocr`.",
-        ) from error
-    return engine
-
-
-def _bound_memory(session: Any, threads: int) -> None:
-    """Compile a network again so that it keeps few plans for past shapes of input.
-
-    Every picture has a shape of its own; with the default, memory grew by 15 MB
-    a picture. RapidOCR passes this setting of OpenVINO's on from nowhere.
-    """
-    import openvino
-
-    settings = {
-        "CPU_RUNTIME_CACHE_CAPACITY": _PLANS,
-        "INFERENCE_NUM_THREADS": threads,
-        "ENABLE_CPU_PINNING": "NO",
-    }
-    compiled = openvino.Core().compile_model(session.model, "CPU", settings)
-    session.session = compiled.create_infer_request()
+            f"the package rapidocr has no models {' and '.join(_WEIGHTS)}.",
+            remedy="Run `pip install --force-reinstall rapidocr==3.10.0`.",
+        )
+    return Detector(detector, threads), Recogniser(recogniser, threads)
 
 
 def _may_miss(lines: list[_Line], raster: Raster) -> bool:
@@ -209,37 +147,39 @@ def _is_writing(lines: list[_Line]) -> bool:
     return sum(map(str.isalnum, characters)) > 2 or any(map(str.isdigit, characters))
 
 
-def _line(text: str, letters: Any, quad: NDArray[np.floating], scale: float = 1.0) -> _Line:
-    """A line's words, each with the rectangle around its letters, in pixels times ``scale``."""
-    box = scale * np.concatenate([quad.min(axis=0), quad.max(axis=0)]).astype(np.float64)
-    places = np.array([corners for _, _, corners in letters], np.float64).reshape(-1, 4, 2) * scale
-    words = text.split()
-    count = sum(map(len, words))
-    if len(places) == count:
-        cells = np.concatenate([places.min(axis=1), places.max(axis=1)], axis=1)
-        kept = [character for word in words for character in word]
-        starts = np.cumsum([0] + [len(word) for word in words])
-    else:  # share the line out evenly, spaces included
-        kept = list(" ".join(words))
-        cells = _shared_out(box, len(kept))
-        starts = np.cumsum([0] + [len(word) + 1 for word in words])
-    assert len(cells) == len(kept)
-    boxes = [
-        np.concatenate([part[:, :2].min(axis=0), part[:, 2:].max(axis=0)])
-        for part in (
-            cells[start : start + len(word)] for start, word in zip(starts, words, strict=False)
-        )
+def _line(line: ocr_recognise.Line) -> _Line:
+    """A line's words, each with the rectangle around its letters, in pixels."""
+    spans = [(match.start(), match.end()) for match in _WORD.finditer(line.text)]
+    starts, ends = np.array(spans).T
+    half = _letter_width(line.middles, spans) / 2
+    near = np.maximum(line.middles[starts] - half, 0.0)
+    far = np.minimum(line.middles[ends - 1] + half, 1.0)
+    # Where two words meet, as around a narrow space, each gives way.
+    border = (far[:-1] + near[1:]) / 2
+    far[:-1], near[1:] = np.minimum(far[:-1], border), np.maximum(near[1:], border)
+    left, right, below, above = line.quad[0], line.quad[1], line.quad[2], line.quad[3]
+    corners = np.stack(
+        [
+            start + share[:, None] * (end - start)
+            for start, end in ((left, right), (above, below))
+            for share in (near, far)
+        ],
+        axis=1,
+    )
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    around = np.concatenate([line.quad.min(axis=0), line.quad.max(axis=0)])
+    words = [line.text[start:end] for start, end in spans]
+    return _Line(words, boxes.astype(np.float64), around.astype(np.float64))
+
+
+def _letter_width(middles: NDArray[np.float64], spans: list[tuple[int, int]]) -> float:
+    """How wide a letter is on average, in parts of the line."""
+    steps = [
+        (middles[end - 1] - middles[start]) / (end - start - 1)
+        for start, end in spans
+        if end - start > 1
     ]
-    return _Line(words, np.array(boxes), box)
-
-
-def _shared_out(box: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """``box`` cut into ``count`` equal parts along its longer side, shape ``(count, 4)``."""
-    cells = np.tile(box, (count, 1))
-    axis = 0 if box[2] - box[0] >= box[3] - box[1] else 1
-    edges = np.linspace(box[axis], box[axis + 2], count + 1)
-    cells[:, axis], cells[:, axis + 2] = edges[:-1], edges[1:]
-    return cells
+    return float(np.mean(steps)) if steps else 1 / len(middles)
 
 
 def _compose(lines: list[_Line], size: tuple[int, int]) -> Reading:

@@ -1,32 +1,27 @@
-"""Says what a picture shows, and what kind of picture it is."""
+"""Says what a picture shows."""
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cogagent.models.imagenet import classes
-from cogagent.types import Raster
-from cogagent.vision.ocr import Reading
-from cogagent.vision.pixels import is_drawn
+from cogagent.types import PictureKind
 
-Kind = Literal["photograph", "graphic", "page"]
 Tag = tuple[str, float]
 
 _PROBABLE = {"photograph": 0.2, "graphic": 0.5}
 """Of ten tags above 0.2 nine are right (200 labelled ImageNet pictures)."""
 _PAPER = frozenset({"web site", "menu", "crossword puzzle", "envelope", "book jacket"})
-"""What the network, which knows photographs, takes charts and drawings for."""
-_PAGE_WORDS, _PROSE_ROW, _PROSE_SHARE = 200, 6, 0.6
-"""A page has so many words, most of them in rows of at least six; no chart of 30 did."""
+"""What the network, which knows photographs, takes drawings for."""
 
 
-def tags(probabilities: NDArray[np.float32], kind: Kind) -> tuple[Tag, ...]:
+def tags(probabilities: NDArray[np.float32], kind: PictureKind) -> tuple[Tag, ...]:
     """The things a picture probably shows, by their plainest names, most probable first.
 
-    A page of prose shows nothing but itself.
+    A page, a chart and a table show nothing but themselves.
 
     Args:
         probabilities: Shape ``(1000,)``, as the classifier gives them.
@@ -41,18 +36,15 @@ def tags(probabilities: NDArray[np.float32], kind: Kind) -> tuple[Tag, ...]:
     return tuple(tag for tag in named if kind == "photograph" or tag[0] not in _PAPER)
 
 
-def kind_of(raster: Raster, reading: Reading) -> Kind:
-    """Whether it is a page of prose, a graphic (chart, drawing, screenshot) or a photograph.
+def paper(probabilities: NDArray[np.float32]) -> float:
+    """How probable it is that the network sees paper or a screen, 0 to 1.
 
-    A page is told by its text, since a scan has a photograph's noise.
+    Args:
+        probabilities: Shape ``(1000,)``, as the classifier gives them.
     """
-    if _is_prose(reading):
-        return "page"
-    return "graphic" if is_drawn(raster) else "photograph"
+    return float(sum(probabilities[index] for index in _paper_classes()))
 
 
-def _is_prose(reading: Reading) -> bool:
-    rows = [len(row.split()) for row in reading.text.splitlines()]
-    return sum(rows) >= _PAGE_WORDS and (
-        sum(count for count in rows if count >= _PROSE_ROW) >= _PROSE_SHARE * sum(rows)
-    )
+@cache
+def _paper_classes() -> tuple[int, ...]:
+    return tuple(index for index, entry in enumerate(classes()) if entry.names[0] in _PAPER)

@@ -66,7 +66,9 @@ def test_pictures_are_told_apart_by_their_pixels() -> None:
     black = Raster(np.zeros((2, 3, 3), np.uint8))
     turned = Raster(np.zeros((3, 2, 3), np.uint8))
     white = Raster(np.full((2, 3, 3), 255, np.uint8))
-    texts = [ask(model, said("user", "?", raster)).text for raster in (black, turned, white, black)]
+    texts = [
+        ask(model, said("user", "?", raster)).text for raster in (black, turned, white, black)
+    ]
     assert texts == ["text 1", "text 2", "text 3", "text 1"]
 
 

@@ -331,3 +331,39 @@ def test_an_archive_bomb_is_a_failure_and_costs_no_memory(tmp_path: Path) -> Non
         report = agent.ingest(tmp_path / "bomb.zip")
         assert any("limits.unpacked_mb" in failure.remedy for failure in report.failed)
         assert len(found(agent, "note")) == 1
+
+
+def test_many_archives_are_unpacked_one_after_the_other(tmp_path: Path) -> None:
+    for number in range(6):
+        files = {f"{n}.txt": f"Buoy {number} {n} was seen.".encode() for n in range(5)}
+        (tmp_path / f"{number}.zip").write_bytes(zipped(files))
+    (tmp_path / "broken.zip").write_bytes(b"PK\x03\x04" + bytes(300))
+    settings = Settings(parse=ParseSettings(workers=1))
+    with CogAgent(home=tmp_path / "kb", settings=settings) as agent:
+        report = agent.ingest(tmp_path)
+        assert report.ingested == 30
+        assert report.failed
+        assert all("broken.zip" in failure.uri for failure in report.failed)
+
+
+def test_equal_bytes_of_several_kinds_all_go_in(tmp_path: Path) -> None:
+    kinds = ("text/plain", "text/markdown", "text/csv")
+    sources = [Source(uri=f"s:{kind}", data=b"Buoy, 7", media_type=kind) for kind in kinds]
+    with CogAgent(home=tmp_path / "kb") as agent:
+        report = agent.ingest(sources)
+        assert (report.ingested, report.skipped, report.failed) == (3, 0, ())
+
+
+def test_pictures_left_by_another_ingest_are_looked_at_for_a_copy_too(tmp_path: Path) -> None:
+    data = write_pdf(tmp_path / "a.pdf", "Harbour 1897").read_bytes()
+    with CogAgent(home=tmp_path / "kb") as agent:
+
+        def tell(progress: Progress) -> None:
+            if progress.documents:
+                raise HaltError
+
+        with pytest.raises(HaltError):
+            agent.ingest(Source(uri="one", data=data), on_progress=tell)
+        assert agent.documents.list()[0].unseen == 1
+        assert agent.ingest(Source(uri="two", data=data)).images == 1
+        assert [document.unseen for document in agent.documents.list()] == [1, 0]

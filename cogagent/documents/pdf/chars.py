@@ -30,6 +30,13 @@ _BOLD_NAMES = ("bold", "black", "heavy", "cmbx", "medi", "semibold", "demi")
 _BULLETS = {0xF0B7: 0x2022, 0xF0A7: 0x25AA, 0xF0D8: 0x27A2, 0xF0FC: 0x2713, 0xF0A8: 0x25AB}
 _ENOUGH = 20
 """Letters; among fewer, an accented one tells too little of a language."""
+_PIECES = (
+    0x203E, 0x23D0, 0x23AF, 0xAE, 0xA9, 0x2122, *range(0x239B, 0x239E), *range(0x23A1, 0x23A4),
+    *range(0x23A7, 0x23AB), 0x23AE, *range(0x239E, 0x23A1), *range(0x23A4, 0x23A7),
+    *range(0x23AB, 0x23AE),
+)  # fmt: skip
+"""What Adobe's Symbol font has in private use from F8E5 on: signs and pieces of brackets."""
+_PLAIN = _BULLETS | {0xF8E5 + at: code for at, code in enumerate(_PIECES)}
 _HYPHENS = (0x02, 0xAD, 0xFFFE, 0x2010, 0x2011)
 _SPACES = (0x09, 0x0A, 0x0D, 0x20, 0xA0, 0x1680, 0x202F, 0x205F, 0x3000, 0xFEFF, 0x200B, 0x2028)
 
@@ -128,10 +135,13 @@ def read_chars(text_page: Any, frame: PdfPage) -> Chars:
 
 
 def _clean_codes(codes: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-    """Code points with hyphens and bullets made plain, and which of them may be drawn."""
+    """Code points with hyphens, bullets and variants made plain, and which may be drawn."""
     codes = np.where(np.isin(codes, _HYPHENS), 0x2D, codes)
-    for source, target in _BULLETS.items():
+    for source, target in _PLAIN.items():
         codes[codes == source] = target
+    # Small capitals and old-style figures stand in Adobe's private use at the letter's number.
+    variant = (codes > 0xF720) & (codes < 0xF800) & ((codes & 0xFF < 0x7F) | (codes & 0xFF > 0xA0))
+    codes = np.where(variant, codes & 0xFF, codes)
     high = (codes[:-1] >= 0xD800) & (codes[:-1] < 0xDC00) if len(codes) else np.zeros(0, bool)
     if high.any():
         low = (codes[1:] >= 0xDC00) & (codes[1:] < 0xE000)

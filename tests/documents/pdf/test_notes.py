@@ -125,20 +125,3 @@ def test_an_annotation_without_a_place_does_no_harm() -> None:
     wild = note("Text", Contents=String("far out"))
     wild.Rect = Array([-1e30, 5, "x", 1e30])
     assert texts(document([wild]))[0] == "BGBE"
-
-
-def test_letters_that_are_only_numbers_are_read_from_the_pixels() -> None:
-    nameless = Dictionary(
-        Type=Name.Font, Subtype=Name.Type1, BaseFont=Name.Symbol,
-        Encoding=Dictionary(Differences=[1, Name("/g1"), Name("/g2"), Name("/g3")]),
-    )  # fmt: skip
-    file = pikepdf.new()
-    file.add_blank_page(page_size=(200, 100))
-    page = file.pages[0].obj
-    page.Resources = Dictionary(Font=Dictionary(F1=nameless))
-    page.Contents = Stream(file, b"BT /F1 20 Tf 40 50 Td (\x01\x02\x03\x01) Tj ET")
-    target = io.BytesIO()
-    file.save(target)
-    (opening,) = load(target.getvalue())
-    assert opening.needs_ocr
-    assert opening.unseen
