@@ -153,11 +153,10 @@ def searchable(agent: CogAgent, document: Document, row: dict) -> float | None:
 
 
 def written(element: Element) -> str:
-    """The text of an element without what was put before it of what a picture shows."""
-    parts = element.text.split("\n")
+    """The text of an element without what was said of what a picture shows."""
     if element.kind in ("figure", "image"):
-        parts = [part for part in parts if not part.startswith(("Shows: ", "Colours: "))]
-    return "\n".join(parts)
+        return "\n".join(block.text for block in element.blocks)
+    return element.text
 
 
 def show(outcomes: Sequence[Outcome]) -> None:

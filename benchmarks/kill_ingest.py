@@ -29,6 +29,7 @@ from cogagent.indexes.check import faults
 
 MOST_KILLS = 4
 """In one round."""
+_PATIENCE = 5.0
 QUESTIONS = (
     "Who founded the station?",
     "How many animals live in the lake?",
@@ -121,7 +122,10 @@ def ingest(home: Path, files: Path, seconds: float | None = None) -> set[str] | 
 def amiss(home: Path, whole: Held, reported: set[str], number: int) -> Counter[str]:
     """What is wrong with a home after a kill."""
     found: Counter[str] = Counter()
-    time.sleep(0.2)
+    # One that was just being started looks for its parent when it is up.
+    patience = time.monotonic() + _PATIENCE
+    while orphans() and time.monotonic() < patience:
+        time.sleep(0.1)
     found["parser processes left"] = len(orphans())
     with CogAgent(home=home) as agent:
         store = agent._engine.store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,15 +169,16 @@ def kind_of(raster: Raster, reading: Reading, paper: float = 0.0) -> PictureKind
 
 
 def _is_table(writing: Writing, strokes: _Strokes) -> bool:
+    if strokes.ink > _TABLE_INK or strokes.colour >= _COLOUR:
+        return False
     width, height = writing.size
     wide, high = (writing.boxes[:, 2:] - writing.boxes[:, :2]).T
     covered = float((wide * high).sum()) / (width * height)
     return (
-        min(writing.in_line(down=True), writing.in_line(down=False)) >= _IN_LINE
-        and strokes.ink <= _TABLE_INK
-        and strokes.colour < _COLOUR
-        and covered >= _TABLE_WORDS
+        covered >= _TABLE_WORDS
         and float(writing.numbers.mean()) >= _TABLE_NUMBERS
+        and writing.in_line(down=True) >= _IN_LINE
+        and writing.in_line(down=False) >= _IN_LINE
     )
 
 
@@ -210,13 +211,18 @@ def _strokes(raster: Raster, writing: Writing) -> _Strokes:
     counts = np.bincount(codes.ravel(), minlength=4096)
     commonest = int(counts.argmax())
     ground = np.array([commonest >> 8, commonest >> 4 & 15, commonest & 15], np.int16) * 16 + 8
-    ink = np.abs(sample.astype(np.int16) - ground).max(axis=2) > _CONTRAST
-    colour = sample.max(axis=2) - sample.min(axis=2) > _VIVID
+    ink = _channels(np.maximum, np.abs(sample.astype(np.int16) - ground)) > _CONTRAST
+    colour = _channels(np.maximum, sample) - _channels(np.minimum, sample) > _VIVID
     margin = 0.15 * writing.height
     places = (writing.boxes + np.array([-margin, -margin, margin, margin])) / step
     for left, top, right, bottom in np.maximum(places, 0).astype(int).tolist():
         ink[top : bottom + 1, left : right + 1] = False
     return _Strokes(float(counts[commonest]) / codes.size, float(ink.mean()), float(colour.mean()))
+
+
+def _channels(which: np.ufunc, pixels: NDArray[Any]) -> NDArray[Any]:
+    """The most or least of the three channels; many times as fast as along the axis."""
+    return np.asarray(which(which(pixels[..., 0], pixels[..., 1]), pixels[..., 2]))
 
 
 def _value(word: str) -> float:
