@@ -132,11 +132,11 @@ class _Checks:
         return f"{self._settings.workers()} can run"
 
     def _office(self) -> str:
-        from cogagent.documents import office
+        from cogagent.documents.office import libreoffice
 
         if not self._settings.parse.office:
             return "switched off (parse.office)"
-        found = office.program()
+        found = libreoffice.program()
         if found is None:  # not amiss: office documents are read without it as well
             return (
                 "not there; with it DOCX files get pages and rectangles, slides can be shown, "

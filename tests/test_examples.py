@@ -14,7 +14,7 @@ import pypdfium2
 import pytest
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents.pptx import PptxLoader
+from cogagent.documents.office.pptx import PptxLoader
 from cogagent.documents.xlsx.loader import XlsxLoader
 from cogagent.types import Source
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from cogagent.documents import pixels
 from cogagent.documents.base import label
 from cogagent.documents.html import Picture, read_page
-from cogagent.documents.office_kinds import EPUB
+from cogagent.documents.office.kinds import EPUB
 from cogagent.documents.text import clean
 from cogagent.documents.xmlparts import Node, XmlParts
 from cogagent.errors import CorruptDocumentError, PasswordRequiredError

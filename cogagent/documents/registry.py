@@ -19,9 +19,9 @@ from importlib.metadata import entry_points
 from pathlib import PurePath
 from typing import TYPE_CHECKING, cast
 
-from cogagent.documents import office_kinds as office
 from cogagent.documents import picture_kinds
 from cogagent.documents.base import Loader, Pictured, Renderer, label
+from cogagent.documents.office import kinds as office
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -40,7 +40,7 @@ CSV, TSV = "text/csv", "text/tab-separated-values"
 UNKNOWN = "application/octet-stream"
 
 _IMAGE = "cogagent.documents.image:ImageLoader"
-_OFFICE = "cogagent.documents.office_other:OtherOfficeLoader"
+_OFFICE = "cogagent.documents.office.other:OtherOfficeLoader"
 _BUILT_IN = {
     PDF: "cogagent.documents.pdf.loader:PdfLoader",
     TEXT: "cogagent.documents.text:TextLoader",
@@ -50,8 +50,8 @@ _BUILT_IN = {
     TSV: "cogagent.documents.delimited:DelimitedLoader",
     office.XLSX: "cogagent.documents.xlsx.loader:XlsxLoader",
     office.EPUB: "cogagent.documents.epub:EpubLoader",
-    office.DOCX: "cogagent.documents.docx:DocxLoader",
-    office.PPTX: "cogagent.documents.pptx:PptxLoader",
+    office.DOCX: "cogagent.documents.office.docx:DocxLoader",
+    office.PPTX: "cogagent.documents.office.pptx:PptxLoader",
     **dict.fromkeys(office.CONVERTED, _OFFICE),
     office.PROTECTED: _OFFICE,
     **dict.fromkeys(picture_kinds.MEDIA_TYPES, _IMAGE),

@@ -23,9 +23,9 @@ from itertools import islice
 import numpy as np
 
 from cogagent.config import Settings
-from cogagent.documents import office, office_kinds
 from cogagent.documents.archives import is_archive
 from cogagent.documents.base import label
+from cogagent.documents.office import kinds, libreoffice
 from cogagent.documents.pool import ParserPool
 from cogagent.documents.reading import LoadedSource, read
 from cogagent.errors import (
@@ -234,7 +234,7 @@ class _Run:
 
     def _notes(self) -> Iterator[str]:
         if self._unplaced:
-            why = "could not lay them out" if office.program() else "is not installed"
+            why = "could not lay them out" if libreoffice.program() else "is not installed"
             yield (
                 f"{self._unplaced} word processor documents were read without rectangles, "
                 f"because LibreOffice {why}."
@@ -530,7 +530,7 @@ class _Run:
         ids = self._store.put(self._collection, [entry for _, entry in documents])
         for document, (source, entry) in zip(ids, documents, strict=True):
             self._tally.stored(entry.uri, entry.pages, len(entry.chunks), len(entry.image_vectors))
-            self._unplaced += entry.media_type == office_kinds.DOCX and not any(
+            self._unplaced += entry.media_type == kinds.DOCX and not any(
                 element.words is not None for element in entry.elements
             )
             if source is not None and any(element.unseen for element in entry.elements):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cogagent.documents import pixels
 from cogagent.documents.markdown import table
-from cogagent.documents.office_blocks import chart_block
+from cogagent.documents.office.blocks import chart_block
 from cogagent.documents.text import clean, paragraphs
 from cogagent.documents.xlsx.parts import Parts, Relation, text_of
 from cogagent.documents.xmlparts import Node, attribute, local

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from cogagent.documents import pixels
-from cogagent.documents.office_kinds import XLSX
+from cogagent.documents.office.kinds import XLSX
 from cogagent.documents.xlsx import regions
 from cogagent.documents.xlsx.drawings import commented, drawn
 from cogagent.documents.xlsx.parts import Parts, Sheet, Workbook, read_workbook

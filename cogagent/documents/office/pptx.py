@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cogagent.documents import office_place as place
 from cogagent.documents.base import label
-from cogagent.documents.office_align import Matches, align
-from cogagent.documents.office_layout import fold
-from cogagent.documents.office_loader import OfficeLoader, title_of
-from cogagent.documents.office_place import Entry
+from cogagent.documents.office import place as place
+from cogagent.documents.office.align import Matches, align
+from cogagent.documents.office.layout import fold
+from cogagent.documents.office.loader import OfficeLoader, title_of
+from cogagent.documents.office.place import Entry
 from cogagent.errors import CorruptDocumentError, LimitExceededError
 from cogagent.geometry import Box
 from cogagent.types import Element, Source
@@ -26,10 +26,10 @@ from cogagent.types import Element, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogagent.documents.office_blocks import Block
-    from cogagent.documents.office_layout import Layout
-    from cogagent.documents.office_package import OfficePackage
-    from cogagent.documents.office_slides import Shape
+    from cogagent.documents.office.blocks import Block
+    from cogagent.documents.office.layout import Layout
+    from cogagent.documents.office.package import OfficePackage
+    from cogagent.documents.office.slides import Shape
 
 _log = logging.getLogger(__name__)
 _POINT = 12_700
@@ -149,7 +149,7 @@ def _slide(
     part: Any, link: str, number: int, size: tuple[int, int], layout: Layout | None, uri: str
 ) -> Iterator[Element]:
     """What stands on a slide, and its notes; nothing, with a warning, if it is not there."""
-    from cogagent.documents.office_slides import notes_of, read_shapes
+    from cogagent.documents.office.slides import notes_of, read_shapes
 
     try:
         slide = part.related_slide(link)

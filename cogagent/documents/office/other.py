@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogagent.documents import office, office_kinds, registry
+from cogagent.documents import registry
 from cogagent.documents.base import Pictured, Renderer, label
+from cogagent.documents.office import kinds, libreoffice
 from cogagent.documents.zipped import open_zip
 from cogagent.errors import (
     CorruptDocumentError,
@@ -21,17 +22,17 @@ if TYPE_CHECKING:
     from cogagent.config import LimitSettings, ParseSettings
     from cogagent.documents.base import Loader
 
-_TO_DOCX = ("docx:MS Word 2007 XML", office_kinds.DOCX)
-_TO_PPTX = ("pptx:Impress MS PowerPoint 2007 XML", office_kinds.PPTX)
-_TO_XLSX = ("xlsx:Calc MS Excel 2007 XML", office_kinds.XLSX)
+_TO_DOCX = ("docx:MS Word 2007 XML", kinds.DOCX)
+_TO_PPTX = ("pptx:Impress MS PowerPoint 2007 XML", kinds.PPTX)
+_TO_XLSX = ("xlsx:Calc MS Excel 2007 XML", kinds.XLSX)
 _WAYS = {
-    office_kinds.DOC: ("doc", *_TO_DOCX),
-    office_kinds.ODT: ("odt", *_TO_DOCX),
-    office_kinds.RTF: ("rtf", *_TO_DOCX),
-    office_kinds.PPT: ("ppt", *_TO_PPTX),
-    office_kinds.ODP: ("odp", *_TO_PPTX),
-    office_kinds.XLS: ("xls", *_TO_XLSX),
-    office_kinds.ODS: ("ods", *_TO_XLSX),
+    kinds.DOC: ("doc", *_TO_DOCX),
+    kinds.ODT: ("odt", *_TO_DOCX),
+    kinds.RTF: ("rtf", *_TO_DOCX),
+    kinds.PPT: ("ppt", *_TO_PPTX),
+    kinds.ODP: ("odp", *_TO_PPTX),
+    kinds.XLS: ("xls", *_TO_XLSX),
+    kinds.ODS: ("ods", *_TO_XLSX),
 }
 """Suffix, what LibreOffice makes of it, and what that is."""
 _MANIFEST = "META-INF/manifest.xml"
@@ -48,7 +49,7 @@ class OtherOfficeLoader:
         parse: ``passwords``; ``office`` has to be on, but for protected files.
     """
 
-    media_types: tuple[str, ...] = (*_WAYS, office_kinds.PROTECTED)
+    media_types: tuple[str, ...] = (*_WAYS, kinds.PROTECTED)
 
     def __init__(self, limits: LimitSettings, parse: ParseSettings) -> None:
         self._limits, self._parse = limits, parse
@@ -79,22 +80,22 @@ class OtherOfficeLoader:
 
     def _known(self, source: Source) -> tuple[Loader, Source]:
         """The document as a kind with a loader of its own, and that loader."""
-        source = office.decrypted(source, self._parse)
+        source = libreoffice.decrypted(source, self._parse)
         data = source.data or b""
         kind = registry.detect(data, source.uri)
         if kind in _WAYS:
             data, kind = self._converted(source, kind)
-        elif kind == office_kinds.PROTECTED:  # it only looked as if it were encrypted
+        elif kind == kinds.PROTECTED:  # it only looked as if it were encrypted
             raise CorruptDocumentError(f"{label(source.uri)} is damaged.", uri=source.uri)
         known = source.model_copy(update={"data": data, "media_type": kind})
         return registry.loader_for(kind, self._limits, self._parse), known
 
     def _converted(self, source: Source, kind: str) -> tuple[bytes, str]:
-        if not office.wanted(self._parse):
+        if not libreoffice.wanted(self._parse):
             raise UnsupportedFormatError(
                 f"{label(source.uri)} ({kind}) is read by way of LibreOffice.",
                 uri=source.uri,
-                remedy=office.INSTALL if self._parse.office else "Switch parse.office on.",
+                remedy=libreoffice.INSTALL if self._parse.office else "Switch parse.office on.",
             )
         data = source.data or b""
         if data.startswith(b"PK"):
@@ -105,8 +106,10 @@ class OtherOfficeLoader:
             path.write_bytes(data)
 
         try:
-            return office.convert(source, write, f"document.{suffix}", target, self._limits), made
-        except office.ConversionError as error:
+            return libreoffice.convert(
+                source, write, f"document.{suffix}", target, self._limits
+            ), made
+        except libreoffice.ConversionError as error:
             raise CorruptDocumentError(
                 f"{label(source.uri)} cannot be converted: {error}.",
                 uri=source.uri,

@@ -26,9 +26,10 @@ from pptx import Presentation
 
 from cogagent import doctor
 from cogagent.config import LimitSettings, ParseSettings, Settings
-from cogagent.documents import office, office_kinds, registry
-from cogagent.documents.office_align import align
-from cogagent.documents.office_package import OfficePackage
+from cogagent.documents import registry
+from cogagent.documents.office import kinds, libreoffice
+from cogagent.documents.office.align import align
+from cogagent.documents.office.package import OfficePackage
 from cogagent.errors import (
     CorruptDocumentError,
     DocumentError,
@@ -38,7 +39,9 @@ from cogagent.errors import (
 )
 from cogagent.types import Source
 
-needs_office = pytest.mark.skipif(office.program() is None, reason="LibreOffice is not installed")
+needs_office = pytest.mark.skipif(
+    libreoffice.program() is None, reason="LibreOffice is not installed"
+)
 ALONE = ParseSettings(office=False)
 LIMITS = LimitSettings()
 
@@ -46,9 +49,9 @@ LIMITS = LimitSettings()
 @pytest.fixture(autouse=True)
 def _forgotten():
     """Nothing is remembered from one test to the next."""
-    office._kept.clear()
+    libreoffice._kept.clear()
     yield
-    office._kept.clear()
+    libreoffice._kept.clear()
 
 
 @pytest.fixture
@@ -121,16 +124,14 @@ def texts(data: bytes, parse: ParseSettings = ALONE, name: str = "a") -> list[st
 def test_kinds_are_told_by_content():
     word, deck = word_file("x"), deck_file("x")
     for name in ("a.zip", "a.pptx", "a.txt", ""):
-        assert registry.detect(word, name) == office_kinds.DOCX
-        assert registry.detect(deck, name.replace("pptx", "docx")) == office_kinds.PPTX
+        assert registry.detect(word, name) == kinds.DOCX
+        assert registry.detect(deck, name.replace("pptx", "docx")) == kinds.PPTX
     # Also where the directory is cut off, or only the beginning is there.
-    assert registry.detect(word[:8192], "a") == office_kinds.DOCX
-    assert registry.detect(deck[:-100], "a") == office_kinds.PPTX
+    assert registry.detect(word[:8192], "a") == kinds.DOCX
+    assert registry.detect(deck[:-100], "a") == kinds.PPTX
 
 
-@pytest.mark.parametrize(
-    "kind", [office_kinds.EPUB, office_kinds.ODT, office_kinds.ODP, office_kinds.ODS]
-)
+@pytest.mark.parametrize("kind", [kinds.EPUB, kinds.ODT, kinds.ODP, kinds.ODS])
 def test_kinds_that_name_themselves(kind):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -145,7 +146,7 @@ def test_a_spreadsheet_and_a_plain_archive_are_told_apart():
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("[Content_Types].xml", "<x/>")
         archive.writestr("xl/workbook.xml", "<x/>")
-    assert registry.detect(file.getvalue()) == office_kinds.XLSX
+    assert registry.detect(file.getvalue()) == kinds.XLSX
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("word/document.xml", "<x/>")
@@ -155,13 +156,13 @@ def test_a_spreadsheet_and_a_plain_archive_are_told_apart():
 
 def test_old_kinds_are_told_by_their_streams():
     def ole(*streams):
-        return office_kinds.OLE_MAGIC + b"\0".join(name.encode("utf-16-le") for name in streams)
+        return kinds.OLE_MAGIC + b"\0".join(name.encode("utf-16-le") for name in streams)
 
-    assert registry.detect(ole("Root Entry", "WordDocument")) == office_kinds.DOC
-    assert registry.detect(ole("PowerPoint Document"), "x.doc") == office_kinds.PPT
-    assert registry.detect(ole("WordDocument", "Workbook"), "x.xls") == office_kinds.XLS
-    assert registry.detect(ole("WordDocument", "Workbook")) == office_kinds.DOC
-    assert registry.detect(ole("EncryptedPackage"), "x.docx") == office_kinds.PROTECTED
+    assert registry.detect(ole("Root Entry", "WordDocument")) == kinds.DOC
+    assert registry.detect(ole("PowerPoint Document"), "x.doc") == kinds.PPT
+    assert registry.detect(ole("WordDocument", "Workbook"), "x.xls") == kinds.XLS
+    assert registry.detect(ole("WordDocument", "Workbook")) == kinds.DOC
+    assert registry.detect(ole("EncryptedPackage"), "x.docx") == kinds.PROTECTED
     assert registry.detect(ole("Nothing known")) == "application/x-ole-storage"
 
 
@@ -286,15 +287,13 @@ def test_nothing_is_left_behind_and_it_converts_once(folder, monkeypatch):
     data = word_file("Some text.")
     assert load(data, ParseSettings())[1].words is not None
     assert list(folder.iterdir()) == []
-    monkeypatch.setattr(office, "_run", None)  # a second conversion would fail
+    monkeypatch.setattr(libreoffice, "_run", None)  # a second conversion would fail
     raster = registry.render(
-        Source(uri="a", data=data), office_kinds.DOCX, 1, 50, LIMITS, ParseSettings()
+        Source(uri="a", data=data), kinds.DOCX, 1, 50, LIMITS, ParseSettings()
     )
     assert raster.pixels.min() < 128
     with pytest.raises(CorruptDocumentError, match="page 2"):
-        registry.render(
-            Source(uri="a", data=data), office_kinds.DOCX, 2, 50, LIMITS, ParseSettings()
-        )
+        registry.render(Source(uri="a", data=data), kinds.DOCX, 2, 50, LIMITS, ParseSettings())
 
 
 @needs_office
@@ -311,15 +310,13 @@ def test_a_converter_that_fails_costs_the_rectangles_alone(folder, monkeypatch, 
     program = tmp_path / "soffice"
     program.write_text("#!/bin/sh\necho out of order\nexit 3\n")
     program.chmod(0o755)
-    monkeypatch.setattr(office, "program", lambda: str(program))
+    monkeypatch.setattr(libreoffice, "program", lambda: str(program))
     data = word_file("Some text.")
     try:
         assert load(data, ParseSettings())[1].text == "Some text."
         assert "out of order" in caplog.text
         with pytest.raises(UnsupportedFormatError, match="out of order"):
-            registry.render(
-                Source(uri="a", data=data), office_kinds.DOCX, 1, 50, LIMITS, ParseSettings()
-            )
+            registry.render(Source(uri="a", data=data), kinds.DOCX, 1, 50, LIMITS, ParseSettings())
     finally:
         program.unlink()
 
@@ -327,11 +324,11 @@ def test_a_converter_that_fails_costs_the_rectangles_alone(folder, monkeypatch, 
 KILLED = """
 import sys, pathlib
 from cogagent.config import LimitSettings
-from cogagent.documents import office
+from cogagent.documents.office import libreoffice
 from cogagent.types import Source
-office.program = lambda: sys.argv[1]
-office.convert(Source(uri="a", data=b"x"), lambda path: path.write_bytes(b"x"), "a.docx", "pdf",
-               LimitSettings())
+libreoffice.program = lambda: sys.argv[1]
+libreoffice.convert(Source(uri="a", data=b"x"), lambda path: path.write_bytes(b"x"), "a.docx",
+                    "pdf", LimitSettings())
 """
 
 
@@ -390,9 +387,9 @@ def test_a_parent_that_dies_alone_takes_the_converter_along(folder):
 
 def test_the_doctor_tells_without_calling_it_amiss(monkeypatch, tmp_path):
     checks = doctor._Checks(tmp_path, Settings())
-    monkeypatch.setattr(office, "program", lambda: None)
+    monkeypatch.setattr(libreoffice, "program", lambda: None)
     assert checks._office().startswith("not there; with it")
-    monkeypatch.setattr(office, "program", lambda: "/opt/soffice")
+    monkeypatch.setattr(libreoffice, "program", lambda: "/opt/soffice")
     assert "/opt/soffice" in checks._office()
     assert "switched off" in doctor._Checks(tmp_path, Settings(parse=ALONE))._office()
 
@@ -489,7 +486,7 @@ MANIFEST = """<?xml version="1.0" encoding="UTF-8"?>
 def open_document(inner: str = "", encryption: str = "") -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("mimetype", office_kinds.ODT)
+        archive.writestr("mimetype", kinds.ODT)
         archive.writestr("content.xml", FLAT.format(inner))
         archive.writestr("META-INF/manifest.xml", MANIFEST.format(encryption))
     return file.getvalue()
@@ -522,7 +519,7 @@ def test_an_open_document_has_its_structure_and_pages():
     ]  # fmt: skip
     assert elements[1].words is not None
     source = Source(uri="a", data=open_document())
-    raster = registry.render(source, office_kinds.ODT, 1, 50, LIMITS, ParseSettings())
+    raster = registry.render(source, kinds.ODT, 1, 50, LIMITS, ParseSettings())
     assert raster.pixels.min() < 128
 
 
@@ -530,17 +527,17 @@ def test_an_open_document_has_its_structure_and_pages():
 @pytest.mark.parametrize(
     ("make", "name", "target", "kind"),
     [
-        (word_file, "a.docx", "doc:MS Word 97", office_kinds.DOC),
-        (word_file, "a.docx", "rtf:Rich Text Format", office_kinds.RTF),
-        (deck_file, "a.pptx", "ppt:MS PowerPoint 97", office_kinds.PPT),
-        (deck_file, "a.pptx", "odp:impress8", office_kinds.ODP),
-        (sheet_file, "a.xlsx", "xls:MS Excel 97", office_kinds.XLS),
-        (sheet_file, "a.xlsx", "ods:calc8", office_kinds.ODS),
+        (word_file, "a.docx", "doc:MS Word 97", kinds.DOC),
+        (word_file, "a.docx", "rtf:Rich Text Format", kinds.RTF),
+        (deck_file, "a.pptx", "ppt:MS PowerPoint 97", kinds.PPT),
+        (deck_file, "a.pptx", "odp:impress8", kinds.ODP),
+        (sheet_file, "a.xlsx", "xls:MS Excel 97", kinds.XLS),
+        (sheet_file, "a.xlsx", "ods:calc8", kinds.ODS),
     ],
 )
 def test_older_formats_are_read(make, name, target, kind):
     new = Source(uri=name, data=make("Deep lakes", "Shallow lakes"))
-    old = office.convert(new, lambda path: path.write_bytes(new.data), name, target, LIMITS)
+    old = libreoffice.convert(new, lambda path: path.write_bytes(new.data), name, target, LIMITS)
     assert registry.detect(old, "no name") == kind
     elements = load(old, ParseSettings())
     assert any("Shallow lakes" in element.text for element in elements)
@@ -549,7 +546,7 @@ def test_older_formats_are_read(make, name, target, kind):
 
 
 def test_without_libreoffice_they_say_what_reads_them(monkeypatch):
-    monkeypatch.setattr(office, "program", lambda: None)
+    monkeypatch.setattr(libreoffice, "program", lambda: None)
     with pytest.raises(UnsupportedFormatError, match="Install LibreOffice"):
         load(open_document(), ParseSettings())
     with pytest.raises(UnsupportedFormatError, match=r"parse\.office"):
@@ -580,7 +577,7 @@ def protected(data: bytes, password: str) -> bytes:
 
 def test_a_protected_file_opens_with_its_password():
     data = protected(word_file("A secret."), "sesame")
-    assert registry.detect(data, "a.docx") == office_kinds.PROTECTED
+    assert registry.detect(data, "a.docx") == kinds.PROTECTED
     with pytest.raises(PasswordRequiredError, match="no password"):
         load(data)
     with pytest.raises(PasswordRequiredError, match="none of the 1 configured passwords"):
@@ -588,8 +585,8 @@ def test_a_protected_file_opens_with_its_password():
     opening = ParseSettings(office=False, passwords=("wrong", "sesame"))
     assert texts(data, opening) == ["A secret."]
     # Also where the kind was given.
-    source = Source(uri="a.docx", data=data, media_type=office_kinds.DOCX)
-    found = list(registry.load(source, office_kinds.DOCX, LIMITS, opening))
+    source = Source(uri="a.docx", data=data, media_type=kinds.DOCX)
+    found = list(registry.load(source, kinds.DOCX, LIMITS, opening))
     assert found[1].text == "A secret."
 
 
@@ -606,4 +603,4 @@ def test_damaged_containers_are_typed_errors():
         with pytest.raises(DocumentError):
             load(data[:size], opening)
     with pytest.raises(DocumentError):
-        load(office_kinds.OLE_MAGIC + bytes(4000), opening)
+        load(kinds.OLE_MAGIC + bytes(4000), opening)

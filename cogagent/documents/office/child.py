@@ -1,4 +1,4 @@
-"""Starts a program that ends with its parent: ``python office_child.py BYTES PROGRAM ARGUMENT…``.
+"""Starts a program that ends with its parent: ``python child.py BYTES PROGRAM ARGUMENT…``.
 
 Run by its path, without the package, so that it starts in a few milliseconds.
 The process group stays the parent's: whoever kills the group ends it as well.

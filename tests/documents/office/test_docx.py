@@ -17,18 +17,21 @@ from docx.shared import Inches, Pt
 from PIL import Image
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents import office, office_pictures, registry
+from cogagent.documents import registry
 from cogagent.documents.base import Pictured, Renderer
-from cogagent.documents.docx import DocxLoader
-from cogagent.documents.office_kinds import DOCX
-from cogagent.documents.office_package import OfficePackage
+from cogagent.documents.office import libreoffice, pictures
+from cogagent.documents.office.docx import DocxLoader
+from cogagent.documents.office.kinds import DOCX
+from cogagent.documents.office.package import OfficePackage
 from cogagent.errors import CorruptDocumentError, LimitExceededError, UnsupportedFormatError
 from cogagent.geometry import FULL_PAGE, make_box
 from cogagent.testing.contracts import LoaderContract
 from cogagent.types import Element, Raster, Source
 
 ALONE = ParseSettings(office=False)
-needs_office = pytest.mark.skipif(office.program() is None, reason="LibreOffice is not installed")
+needs_office = pytest.mark.skipif(
+    libreoffice.program() is None, reason="LibreOffice is not installed"
+)
 SENTENCE = "Paragraph {} tells of matter {} and goes on for so long that it takes two lines."
 
 
@@ -474,7 +477,7 @@ def test_what_nobody_decodes_is_cut_from_the_page():
         Element(kind="image", page=3, picture="x.emf", box=make_box(0.1, 0.2, 0.5, 0.6)),
         Element(kind="image", page=4, picture="x.emf"),  # nobody knows where it is
     ]
-    cut, nothing = office_pictures.rasters(package, elements, "a.docx", LimitSettings(), show)
+    cut, nothing = pictures.rasters(package, elements, "a.docx", LimitSettings(), show)
     assert (cut.pixels == page.pixels[10:30, 10:50]).all()
     assert nothing is None
     assert asked == [3]
@@ -572,19 +575,19 @@ def test_a_page_cannot_be_shown_without_libreoffice(monkeypatch):
     data = long_bytes()
     with pytest.raises(UnsupportedFormatError, match=r"parse\.office"):
         registry.render(source_of(data), DOCX, 1, 72, LimitSettings(), ALONE)
-    monkeypatch.setattr(office, "program", lambda: None)
-    office._kept.clear()
+    monkeypatch.setattr(libreoffice, "program", lambda: None)
+    libreoffice._kept.clear()
     with pytest.raises(UnsupportedFormatError, match="Install LibreOffice"):
         registry.render(source_of(data), DOCX, 1, 72, LimitSettings(), ParseSettings())
 
 
 def test_without_libreoffice_it_is_read_and_a_warning_says_how(monkeypatch, caplog):
-    monkeypatch.setattr(office, "program", lambda: None)
-    office._kept.clear()
+    monkeypatch.setattr(libreoffice, "program", lambda: None)
+    libreoffice._kept.clear()
     elements = load(long_bytes(), ParseSettings())
     assert elements[-1].page == 2
     assert "without rectangles: LibreOffice is not installed" in caplog.text
-    office._kept.clear()
+    libreoffice._kept.clear()
 
 
 # --- with LibreOffice ------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cogagent.documents.office_blocks import (
+from cogagent.documents.office.blocks import (
     Block,
     Cell,
     alternative,
@@ -19,7 +19,7 @@ from cogagent.documents.office_blocks import (
     paragraphs_of,
     table_block,
 )
-from cogagent.documents.office_pictures import name_of
+from cogagent.documents.office.pictures import name_of
 from cogagent.geometry import FULL_PAGE, Box, from_pixels, make_box
 
 _log = logging.getLogger(__name__)

@@ -13,14 +13,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from cogagent.documents.base import label
-from cogagent.documents.office_loader import OfficeLoader, title_of
+from cogagent.documents.office.loader import OfficeLoader, title_of
 from cogagent.errors import CorruptDocumentError
 from cogagent.types import Element, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cogagent.documents.office_package import OfficePackage
+    from cogagent.documents.office.package import OfficePackage
 
 _log = logging.getLogger(__name__)
 _POINT = 12_700
@@ -58,8 +58,8 @@ class DocxLoader(OfficeLoader):
             CorruptDocumentError: It is no DOCX file, or damaged.
             LimitExceededError: It unpacks to more than allowed.
         """
-        from cogagent.documents import office_place as place
-        from cogagent.documents.office_word import Story
+        from cogagent.documents.office import place as place
+        from cogagent.documents.office.word import Story
 
         source, package = self.opened(source)
         document = _document(package, source.uri)

@@ -17,18 +17,21 @@ from pptx.oxml.ns import nsdecls
 from pptx.util import Emu, Inches, Pt
 
 from cogagent.config import LimitSettings, ParseSettings
-from cogagent.documents import office, registry
+from cogagent.documents import registry
 from cogagent.documents.base import Pictured, Renderer
-from cogagent.documents.office_kinds import PPTX
-from cogagent.documents.office_slides import _group_matrix, _Reader, reading_order
-from cogagent.documents.pptx import PptxLoader
+from cogagent.documents.office import libreoffice
+from cogagent.documents.office.kinds import PPTX
+from cogagent.documents.office.pptx import PptxLoader
+from cogagent.documents.office.slides import _group_matrix, _Reader, reading_order
 from cogagent.errors import CorruptDocumentError, LimitExceededError, UnsupportedFormatError
 from cogagent.geometry import FULL_PAGE, make_box
 from cogagent.testing.contracts import LoaderContract
 from cogagent.types import Source
 
 ALONE = ParseSettings(office=False)
-needs_office = pytest.mark.skipif(office.program() is None, reason="LibreOffice is not installed")
+needs_office = pytest.mark.skipif(
+    libreoffice.program() is None, reason="LibreOffice is not installed"
+)
 TITLE_ONLY, BLANK = 5, 6
 
 

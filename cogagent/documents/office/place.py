@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cogagent.documents.office_align import Matches, align
-from cogagent.documents.office_blocks import BREAK, SEEN_BREAK, Block, without_breaks
-from cogagent.documents.office_layout import Layout, PlacedPicture, fold, spans_of
+from cogagent.documents.office.align import Matches, align
+from cogagent.documents.office.blocks import BREAK, SEEN_BREAK, Block, without_breaks
+from cogagent.documents.office.layout import Layout, PlacedPicture, fold, spans_of
 from cogagent.documents.text import paragraphs
 from cogagent.geometry import FULL_PAGE, Box, make_box
 from cogagent.types import Element, Words

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from cogagent.documents import office
 from cogagent.documents.base import label
-from cogagent.documents.office_package import OfficePackage
+from cogagent.documents.office import libreoffice
+from cogagent.documents.office.package import OfficePackage
 from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cogagent.config import LimitSettings, ParseSettings
-    from cogagent.documents.office_layout import Layout
+    from cogagent.documents.office.layout import Layout
 
 _log = logging.getLogger(__name__)
 _DEFAULT_TITLES = ("Word Document", "PowerPoint Presentation")
@@ -43,7 +43,7 @@ class OfficeLoader:
         Raises:
             DocumentError: A subclass that says what is wrong with the file.
         """
-        from cogagent.documents.office_pictures import rasters
+        from cogagent.documents.office.pictures import rasters
 
         source, package = self.opened(source)
 
@@ -62,21 +62,23 @@ class OfficeLoader:
         """
         source, package = self.opened(source)
         if not self.parse.office:
-            raise office.no_pages(source, self.parse)
+            raise libreoffice.no_pages(source, self.parse)
         try:
-            pdf = office.convert(source, package.write, self.file_name, self.target, self.limits)
-        except office.ConversionError as error:
-            raise office.no_pages(source, self.parse, str(error)) from error
+            pdf = libreoffice.convert(
+                source, package.write, self.file_name, self.target, self.limits
+            )
+        except libreoffice.ConversionError as error:
+            raise libreoffice.no_pages(source, self.parse, str(error)) from error
         return self._shown(pdf, source, page, dpi)
 
     def opened(self, source: Source) -> tuple[Source, OfficePackage]:
         """The source without its password, and the package in it."""
-        source = office.decrypted(source, self.parse)
+        source = libreoffice.decrypted(source, self.parse)
         return source, OfficePackage(source.data or b"", source.uri, self.limits)
 
     def layout(self, source: Source, package: OfficePackage) -> Layout | None:
         """Where the words stand; ``None``, with a warning in the log, if nobody can tell."""
-        from cogagent.documents.office_layout import read_layout
+        from cogagent.documents.office.layout import read_layout
 
         pdf = self._pdf(source, package)
         if pdf is None:
@@ -88,7 +90,7 @@ class OfficeLoader:
             return None
 
     def _pdf(self, source: Source, package: OfficePackage) -> bytes | None:
-        return office.convert_or_warn(
+        return libreoffice.convert_or_warn(
             source, package.write, self.file_name, self.target, self.limits, self.parse
         )
 

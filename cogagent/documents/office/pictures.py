@@ -12,7 +12,7 @@ from cogagent.types import Element, Raster
 
 if TYPE_CHECKING:
     from cogagent.config import LimitSettings
-    from cogagent.documents.office_package import OfficePackage
+    from cogagent.documents.office.package import OfficePackage
 
 _WHOLE = 100_000
 """What a crop is counted in: thousandths of a percent."""

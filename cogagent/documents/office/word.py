@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cogagent.documents.office_blocks import (
+from cogagent.documents.office.blocks import (
     BREAK,
     SEEN_BREAK,
     Block,
@@ -25,8 +25,8 @@ from cogagent.documents.office_blocks import (
     tidy,
     without_breaks,
 )
-from cogagent.documents.office_numbering import Numbering, value_of
-from cogagent.documents.office_pictures import name_of
+from cogagent.documents.office.numbering import Numbering, value_of
+from cogagent.documents.office.pictures import name_of
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"

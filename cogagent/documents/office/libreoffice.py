@@ -161,12 +161,12 @@ def decrypted(source: Source, parse: ParseSettings) -> Source:
         PasswordRequiredError: It is encrypted and no configured password fits.
         CorruptDocumentError: It is encrypted and damaged.
     """
-    from cogagent.documents import office_kinds
+    from cogagent.documents.office import kinds
 
     data = source.data or b""
-    if not data.startswith(office_kinds.OLE_MAGIC):
+    if not data.startswith(kinds.OLE_MAGIC):
         return source
-    from cogagent.documents.office_password import decrypt
+    from cogagent.documents.office.password import decrypt
 
     return source.model_copy(update={"data": decrypt(data, source.uri, parse)})
 
@@ -194,7 +194,7 @@ def _run(binary: str, folder: Path, name: str, target: str, seconds: float, most
     """
     import time
 
-    child = Path(__file__).with_name("office_child.py")
+    child = Path(__file__).with_name("child.py")
     command = [
         sys.executable, "-I", "-S", str(child), str(most), binary,
         f"-env:UserInstallation={(folder / 'profile').as_uri()}",

@@ -1,0 +1,1 @@
+"""Word processor documents and slides, and LibreOffice, which lays them out where it is."""
