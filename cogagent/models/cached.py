@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from cachetools import TTLCache
 
@@ -48,16 +49,17 @@ class CachedMLLM:
 
     async def stream(
         self, messages: Sequence[Message], options: Options = DEFAULTS
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """The text piece by piece; one from the cache is a single piece."""
         key = self._key(messages, options)
         if (kept := self._find(key)) is not None:
             yield Piece(text=kept.text, whole=kept)
             return
-        async for piece in self._model.stream(messages, options):
-            if piece.whole is not None:
-                self._keep(key, piece.whole)
-            yield piece
+        async with aclosing(self._model.stream(messages, options)) as stream:
+            async for piece in stream:
+                if piece.whole is not None:
+                    self._keep(key, piece.whole)
+                yield piece
 
     async def close(self) -> None:
         """Forget everything and close the model."""

@@ -111,7 +111,8 @@ def mllm(name: str, settings: Settings) -> MLLM:
         made: MLLM = getattr(import_module(module), attribute)(model, settings)
         return made
 
-    return _shared(("mllm", name, settings.model_dump_json()), make)
+    parts = (settings.openai, settings.llamacpp, settings.transformers)
+    return _shared(("mllm", name, settings.offline, settings.threads(), *parts), make)
 
 
 def classifier(settings: Settings) -> Classifier:

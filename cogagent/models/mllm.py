@@ -12,7 +12,7 @@ of the model's name before the colon and whose value is called as
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BeforeValidator, Field
@@ -180,7 +180,7 @@ class MLLM(Protocol):
 
     def stream(
         self, messages: Sequence[Message], options: Options = DEFAULTS
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """Write one text and give it piece by piece; raises what :meth:`generate` does.
 
         The pieces' texts, joined, are the whole's text.

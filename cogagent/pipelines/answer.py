@@ -107,6 +107,7 @@ class Run:
             steps=len(self._steps),
             searches=len(self._rankings),
             seconds=round(time.monotonic() - self._started, 4),
+            **_written(composed),
         )
         answer = Answer(
             question=self._question,
@@ -121,6 +122,8 @@ class Run:
             confidence=composed.confidence,
             usage=usage,
             stop_reason=exhausted or step.reason or "the planner is done",
+            claims=composed.claims,
+            warnings=composed.warnings,
         )
         for citation in answer.citations:
             yield CitationEvent(citation=citation)
@@ -226,3 +229,11 @@ class Run:
                 for query in queries
             )
         )
+
+
+def _written(composed: Composed) -> dict[str, int]:
+    """What a language model that wrote an answer cost."""
+    cost = composed.usage
+    if cost is None or cost.cached:
+        return {}
+    return {"model_calls": 1, "tokens": cost.prompt_tokens + cost.written_tokens}

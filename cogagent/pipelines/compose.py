@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cogagent.models.mllm import ModelUsage
 from cogagent.reading.passage import Passage, Reading
 from cogagent.reading.pictures import read_pictures
 from cogagent.reading.reader import ExtractiveReader
-from cogagent.types import Citation, Evidence, Outcome, first_page_box
+from cogagent.types import Citation, Claim, Evidence, Outcome, first_page_box
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,10 @@ class Composed:
     citations: tuple[Citation, ...] = ()
     closest: Citation | None = None
     confidence: float = 0.0
+    claims: tuple[Claim, ...] = ()
+    warnings: tuple[str, ...] = ()
+    usage: ModelUsage | None = None
+    """What a language model that wrote it cost."""
 
 
 RunBlocking = Callable[..., Awaitable[Any]]

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from cogagent.checking.checker import Checker
 from cogagent.config import Settings
 from cogagent.documents.pool import ParserPool
 from cogagent.errors import DocumentError, InputError
@@ -17,8 +18,11 @@ from cogagent.indexes.filters import Filters
 from cogagent.indexes.store import Store
 from cogagent.indexes.writing import Space
 from cogagent.models.base import ImageEmbedder, TextEmbedder
-from cogagent.models.factory import image_embedder, minilm, text_embedder
+from cogagent.models.cached import CachedMLLM
+from cogagent.models.factory import answer_model, image_embedder, minilm, text_embedder
+from cogagent.models.mllm import MLLM
 from cogagent.pipelines.compose import Composer, ExtractiveComposer
+from cogagent.pipelines.grounded import GroundedComposer
 from cogagent.pipelines.ingest import Ingestor
 from cogagent.pipelines.pages import PageView
 from cogagent.pipelines.reindex import reindex
@@ -93,10 +97,38 @@ class Engine:
                 self.settings,
             )  # fmt: skip
 
-    def composer(self) -> Composer:
-        """What writes answers."""
+    def composer(self, *, strict: bool = False) -> Composer:
+        """What writes answers.
+
+        Args:
+            strict: Leave out what the evidence does not bear out.
+
+        Raises:
+            ModelError: If the language model that the settings name does not load.
+        """
         with self._making:
-            return ExtractiveComposer(self._reader)
+            if self.answer_model is None:
+                return ExtractiveComposer(self._reader)
+            return GroundedComposer(
+                self.answer_model,
+                Checker(self.text_embedder),
+                self.text_embedder.count_tokens,
+                self._look,
+                self.settings.answers,
+                strict=strict,
+            )
+
+    @cached_property
+    def answer_model(self) -> MLLM | None:
+        """The language model that answers; ``None`` if the reader does."""
+        model = answer_model(self.settings)
+        kept = self.settings.answers
+        if model is None or not kept.cache_mb:
+            return model
+        return CachedMLLM(model, kept.cache_mb, kept.cache_seconds)
+
+    def _look(self, piece: Evidence) -> Raster:
+        return self.pages.region(piece.document_id, piece.page, piece.box)
 
     def planner(self, wanted: str | Planner | None) -> Planner:
         """A planner by name, or the caller's own.

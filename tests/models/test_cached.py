@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ class CountingModel:
 
     async def stream(
         self, messages: Sequence[Message], options: Options = DEFAULTS
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         whole = await self.generate(messages, options)
         for word in whole.text.split(" "):
             yield Piece(text=word)
