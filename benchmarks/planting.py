@@ -638,8 +638,8 @@ def merge(fact: Fact, rng: random.Random) -> str | None:
             (
                 f"{fact.label} was {fact.cell} in {year}, compared with {value} in {other}.",
                 f"{fact.label} was {fact.cell} and {value} in {year} and {other}, respectively.",
-                f"In {year} and {other}, {_lower(fact.label)} amounted to {fact.cell} and {value}, "
-                "respectively.",
+                f"In {year} and {other}, {_lower(fact.label)} amounted to {fact.cell} "
+                f"and {value}, respectively.",
                 f"{fact.label} went from {value} in {other} to {fact.cell} in {year}.",
             )
         )

@@ -182,7 +182,12 @@ def _mislabelled(
     """Whether a number stands only in rows that the claim does not name, as it does others."""
     if not isinstance(anchor.what, Quantity) or anchor.what.kind == "year":
         return False
-    own = {pieces[p.piece].spans[p.span].first for p in places if same(anchor, p, pieces)}
+    said = _years(anchor)
+    own = {
+        pieces[p.piece].spans[p.span].first
+        for p in places
+        if same(anchor, p, pieces) and (not said or not p.years or p.years & said)
+    }
     return bool(own) and "" not in own and not own & labels
 
 
@@ -218,11 +223,16 @@ def _standing(
     return best[1]
 
 
+def _years(anchor: Anchor) -> frozenset[str]:
+    """The years that a number may be of: its own if that is clear, else those of the claim."""
+    if anchor.year is not None:
+        return frozenset({anchor.year})
+    return frozenset(stem for stem, _ in anchor.around if is_year(stem))
+
+
 def _misdated(anchor: Anchor, places: Sequence[Place]) -> bool:
     """Whether every place that has a number gives it other years than the claim does."""
-    said = {stem for stem, _ in anchor.around if is_year(stem)}
-    if anchor.year is not None:
-        said = {anchor.year}
+    said = _years(anchor)
     if not said or not isinstance(anchor.what, Quantity) or anchor.what.kind == "year":
         return False
     return bool(places) and all(p.years and not (p.years & said) for p in places)

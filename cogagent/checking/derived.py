@@ -38,13 +38,15 @@ def derive(claim: str, number: Quantity, given: Sequence[tuple[Quantity, float]]
             (other.value * scale, one.value * unit, other, one),
         ):
             for sign, value in _results(claim, number, a, b, one.kind):
-                if any(near(number, value * s) for s in _scales(number, unit)):
+                bare = not (one.scaled or other.scaled)
+                if any(near(number, value * s) for s in _scales(number, unit, bare=bare)):
                     return f"{first.text.strip()} {sign} {second.text.strip()}"
     return ""
 
 
-def _scales(number: Quantity, unit: float) -> tuple[float, ...]:
-    if number.kind == "percent":
+def _scales(number: Quantity, unit: float, *, bare: bool) -> tuple[float, ...]:
+    """What a result may be multiplied by; ``bare``: neither number names a magnitude."""
+    if number.kind == "percent" or not bare:
         return (1.0,)
     if unit == 1.0 and number.scaled:  # a table that does not say what it counts in
         return (1.0, 1e3, 1e6, 1e9)
