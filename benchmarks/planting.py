@@ -18,6 +18,7 @@ from benchmarks.common import data, lines
 from cogagent.checking.checker import Draft
 from cogagent.config import LimitSettings, ParseSettings
 from cogagent.documents.chunking import chunk
+from cogagent.documents.reading import read
 from cogagent.documents.sentences import sentences
 from cogagent.geometry import FULL_PAGE
 from cogagent.types import Evidence, Source
@@ -169,7 +170,8 @@ def financebench() -> World:
     for path in found[:FILINGS]:
         loader = PdfLoader(LimitSettings(), ParseSettings())
         cut = chunk(
-            loader.load(Source(uri=str(path))), title=path.stem, max_tokens=200,
+            loader.load(read(Source(uri=str(path)), LimitSettings()).source),
+            title=path.stem, max_tokens=200,
             count_tokens=lambda ts: [len(re.findall(r"\w+|[^\w\s]", text)) for text in ts],
         )  # fmt: skip
         groups[path.stem] = [

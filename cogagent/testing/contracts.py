@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -319,7 +318,7 @@ class MLLMContract:
 
     def test_a_stream_may_be_left(self, model: MLLM) -> None:
         async def leave() -> float:
-            pieces = _stream(model, self.ASKED, Options(max_tokens=400))
+            pieces = model.stream(self.ASKED, Options(max_tokens=400))
             await anext(pieces)
             start = time.perf_counter()
             await pieces.aclose()
@@ -410,12 +409,6 @@ class MLLMContract:
         assert all(written.text for run in runs for written in run)
 
 
-def _stream(
-    model: MLLM, messages: Sequence[Message], options: Options
-) -> AsyncGenerator[Piece, None]:
-    return cast("AsyncGenerator[Piece, None]", model.stream(messages, options))
-
-
 async def _pieces(model: MLLM, messages: Sequence[Message], options: Options) -> list[Piece]:
-    async with aclosing(_stream(model, messages, options)) as pieces:
+    async with aclosing(model.stream(messages, options)) as pieces:
         return [piece async for piece in pieces]
