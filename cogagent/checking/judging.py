@@ -371,11 +371,19 @@ def objections(judged: Judged, vector: Vector, weights: Weights) -> tuple[list[O
     wrong = float(weights.about.chance(about_features(judged, vector)[None])[0])
     if wrong >= weights.about.threshold:
         found.append(_objection("not about it", ""))
-    for _, span, _ in judged.spans[:1]:
-        turned = contradiction(judged.text, words(judged.text), span.text, span.words)
-        if turned:
-            found.append(_objection("contradicted", turned))
+    turned = _contradicted(judged)
+    if turned:
+        found.append(_objection("contradicted", turned))
     return found, 1.0 - wrong
+
+
+def _contradicted(judged: Judged) -> str:
+    """What of the part its best sentence, or the best two where it merges them, turns round."""
+    best = judged.spans[:1]
+    if best and judged.words_of_two > best[0][2]:
+        best = judged.spans[:2]
+    text = "; ".join(span.text for _, span, _ in best)
+    return contradiction(judged.text, words(judged.text), text, words(text))
 
 
 def _objection(reason: Reason, detail: str) -> Objection:

@@ -21,7 +21,8 @@ _TITLES = frozenset(
     "mr mrs ms miss dr prof professor sir dame lord lady president senator king queen prince "
     "princess pope saint st general captain colonel lieutenant sergeant major judge justice chief "
     "minister premier chancellor ceo cfo coach director rev reverend the emperor governor mayor "
-    "company inc corp corporation ltd llc plc co ag sa nv group holdings fellow former".split()
+    "company inc incorporated corp corporation ltd limited llc plc co ag sa nv group holdings "
+    "fellow former".split()
 )
 """Words of a name that evidence need not have."""
 _MONTHS = (
@@ -164,16 +165,25 @@ class Known:
         if self._run_together(name):
             return True
         found = [self._forms(token) for token in name.tokens]
+        if all(found) and (len(found) == 1 or self._together(found)):
+            return True
+        if self._abbreviated(name):
+            return True
+        # Within a longer name, the evidence may spell out an abbreviation, or abbreviate.
         short = {stem(_plain(word)): word for word in tokens(name.text) if _shout(word)}
-        if not all(found):
-            if self._abbreviated(name):
-                return True
-            # Within a longer name, an abbreviation may be spelt out in the evidence.
-            missing = [t for t, forms in zip(name.tokens, found, strict=True) if not forms]
-            if not all(t in short and self._spelt_out(short[t]) for t in missing):
-                return False
-            found = [forms for forms in found if forms]
-        return len(found) < 2 or self._together(found, len(short))
+        spelt = [t for t in name.tokens if t in short and self._spelt_out(short[t])]
+        missing = [
+            t for t, forms in zip(name.tokens, found, strict=True) if not forms and t not in spelt
+        ]
+        initials = "".join(token[0] for token in missing)
+        if missing and (len(missing) < 2 or initials not in self._set):
+            return False
+        rest = [
+            forms
+            for token, forms in zip(name.tokens, found, strict=True)
+            if forms and token not in spelt
+        ]
+        return bool(spelt or missing) and (len(rest) < 2 or self._together(rest, len(short)))
 
     def _forms(self, token: str) -> set[str]:
         """The stems of the evidence that are this one, in another form perhaps."""

@@ -111,7 +111,7 @@ class Engine:
                 return ExtractiveComposer(self._reader)
             return GroundedComposer(
                 self.answer_model,
-                Checker(self.text_embedder),
+                Checker(minilm(self.settings)),  # it was fitted to this one's cosines
                 self.text_embedder.count_tokens,
                 self._look,
                 self.settings.answers,

