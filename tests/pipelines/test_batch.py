@@ -705,7 +705,11 @@ def test_a_killed_command_goes_on_where_it_was(agent: CogAgent, tmp_path: Path) 
 def test_an_interrupted_command_leaves_whole_lines(agent: CogAgent, tmp_path: Path) -> None:
     write_lines(tmp_path / "q", 200)
     process = subprocess.Popen(
-        command(agent, tmp_path / "q", "-o", tmp_path / "a"), stderr=subprocess.PIPE, text=True
+        command(agent, tmp_path / "q", "-o", tmp_path / "a"),
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs these tests in the background has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until(lambda: size_of(tmp_path / "a") > 0)
     process.send_signal(signal.SIGINT)
