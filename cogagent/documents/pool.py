@@ -99,6 +99,13 @@ class ParserPool:
             self._supervisor.join()
         atexit.unregister(self.close)
 
+    def rest(self) -> None:
+        """End the processes that have nothing to do; new ones start when they are needed."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.dispose()
+
     def parse(self, source: Source) -> Generator[Element, None, None]:
         """The elements of ``source``, as they are found.
 

@@ -42,6 +42,7 @@ from cogagent.indexes.writing import Entry, Sighting
 from cogagent.models.base import TextEmbedder
 from cogagent.pipelines.ahead import ahead
 from cogagent.pipelines.drafts import Draft, Drafter
+from cogagent.pipelines.memory import give_back
 from cogagent.pipelines.seeing import see
 from cogagent.pipelines.tally import Tally
 from cogagent.types import Chunk, Element, Failure, IngestReport, Progress, Raster, Source
@@ -394,6 +395,8 @@ class _Run:
         if not later:
             return
         self._tally.to_look(sum(self._count(item) for item in later))
+        self._parts.parsers.rest()  # they were for the text; one is enough for pixels
+        give_back()
         seen: dict[int, list[Element]] = {}
         skipped: _Later | None = None
         with suppress(_CancelledError), closing(ahead(self._looks(later), _AHEAD)) as looks:
@@ -421,6 +424,7 @@ class _Run:
             raise look.error
         if look.element is not None:
             found = see(look.element, look.raster, self._parts.eyes, read=self._settings.parse.ocr)
+            give_back()
             self._tally.looked(item.source.uri)
             if item.document is None:
                 seen[look.element.order] = found
@@ -518,6 +522,11 @@ class _Run:
                 for text in map(Chunk.embedded_text, draft.made.chunks)
             ]
             draft.made.text_vectors = np.array(vectors, np.float32).reshape(-1, embedder.dim)
+        self._store_batch(batch)
+        batch.clear()
+        give_back()
+
+    def _store_batch(self, batch: Sequence[Draft]) -> None:
         self._store_documents([(d.source, d.made) for d in batch if isinstance(d.made, Entry)])
         sightings = [draft.made for draft in batch if isinstance(draft.made, Sighting)]
         if sightings:
