@@ -703,7 +703,7 @@ def test_a_killed_command_goes_on_where_it_was(agent: CogAgent, tmp_path: Path) 
 
 
 def test_an_interrupted_command_leaves_whole_lines(agent: CogAgent, tmp_path: Path) -> None:
-    write_lines(tmp_path / "q", 200)
+    write_lines(tmp_path / "q", 5000)
     process = subprocess.Popen(
         command(agent, tmp_path / "q", "-o", tmp_path / "a"),
         stderr=subprocess.PIPE,
@@ -716,7 +716,7 @@ def test_an_interrupted_command_leaves_whole_lines(agent: CogAgent, tmp_path: Pa
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert 0 < len(records(tmp_path / "a")) < 200
+    assert 0 < len(records(tmp_path / "a")) < 5000
 
 
 def test_a_full_disk_is_said_and_what_was_written_stays(agent: CogAgent, tmp_path: Path) -> None:
