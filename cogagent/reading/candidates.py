@@ -62,6 +62,8 @@ class Candidate:
         offsets: Its tokens' character ranges, from its first character; those of ``view.text`` for
             a row.
         similarity: Cosine of each question token with each of its tokens.
+        logits: What speaks for each of its pieces as the answer's first and last.
+        pieces: Character ranges of those pieces, from its first character.
     """
 
     passage: int
@@ -75,6 +77,8 @@ class Candidate:
     states: FloatArray
     offsets: IntArray
     similarity: FloatArray
+    logits: FloatArray
+    pieces: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,10 @@ def _candidate(
     stems = frozenset(word.stem for word in found)
     empty = np.zeros((0, 0), dtype=np.float32)
     places = np.zeros((0, 2), dtype=np.int64)
-    return Candidate(number, *span, found, stems, context, previous, view, empty, places, empty)
+    return Candidate(
+        number, *span, found, stems, context, previous, view, empty, places, empty,
+        np.zeros((0, 2), dtype=np.float32), places,
+    )  # fmt: skip
 
 
 def _sentences(

@@ -6,11 +6,13 @@ import math
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogagent.reading.candidates import Candidate
 from cogagent.reading.evidence import Evidence, unit
 from cogagent.reading.passage import FloatArray
 from cogagent.reading.phrases import ANY_CHUNK, WANTED, phrases
+from cogagent.reading.spans import SPAN_SCALE, best_span
 
 SENTENCE = (
     "similarity",  # the sentence's tokens, pooled, against the whole question
@@ -24,8 +26,18 @@ SENTENCE = (
     "focus",  # the noun after "which" or "how many" is here
     "type",  # a phrase of the expected kind that the question does not hold already
     "lag",  # how far the passage's retrieval score lies behind the best
+    "span",  # what speaks for its best span
+    "span_share",  # how probable that makes it among all sentences, and no answer at all
 )
-DECISION = ("similarity", "alignment_passage", "coverage", "coverage_passage", "standout")
+DECISION = (
+    "similarity",
+    "alignment_passage",
+    "coverage",
+    "coverage_passage",
+    "standout",
+    "span",
+    "span_share",
+)
 """What the decision to answer looks at: the best sentence, and how far it stands out from the
 other passages."""
 
@@ -48,6 +60,8 @@ def sentence_features(evidence: Evidence) -> FloatArray:
     passage_best = title_best.copy()
     np.maximum.at(passage_best, passage_of, term_best)
 
+    spans = np.array([best_span(c.logits)[0] for c in evidence.candidates])
+    share = _probable(spans)
     rows: list[tuple[float, ...]] = []
     for place, candidate in enumerate(evidence.candidates):
         if candidate.view is not None:
@@ -78,6 +92,8 @@ def sentence_features(evidence: Evidence) -> FloatArray:
                 else float(any(stem in candidate.stems for stem in question.focus)),
                 float(_holds_type(evidence, candidate, asked)),
                 max(-1.0, evidence.passages[candidate.passage].score - top),
+                float(spans[place]) / SPAN_SCALE,
+                float(share[place]),
             )
         )
     return np.array(rows, dtype=np.float32).reshape(-1, len(SENTENCE))
@@ -114,6 +130,13 @@ def decision_features(
     named["coverage_passage"] = _share(evidence, evidence.passage_stems[passage])
     named["standout"] = standout
     return np.array([named[name] for name in DECISION], dtype=np.float32)
+
+
+def _probable(spans: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Softmax over the sentences' best spans and the logit 0, which is no answer's."""
+    top = max(0.0, float(spans.max(initial=0.0)))
+    odds = np.exp(spans - top)
+    return np.asarray(odds / (odds.sum() + math.exp(-top)), dtype=np.float64)
 
 
 def _share(evidence: Evidence, stems: frozenset[str]) -> float:

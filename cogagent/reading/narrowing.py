@@ -13,6 +13,7 @@ from cogagent.reading.evidence import Evidence, overlapping
 from cogagent.reading.passage import Encoder, FloatArray
 from cogagent.reading.phrases import ANY_CHUNK, WANTED, Phrase, phrases
 from cogagent.reading.question import QUESTION_WORD, STOPWORDS, AnswerType, words
+from cogagent.reading.spans import SPAN_SCALE, best_span, top_spans
 
 SPAN = (
     "typed",  # a phrase of the kind that the question word expects
@@ -33,11 +34,16 @@ SPAN = (
     "preposition",  # follows a preposition that fits the question
     "aligned_proximity",  # nearness to where the terms align, in other words too
     "aligned_overlap",  # likeness to the terms themselves
+    "span",  # how far the span model puts it behind the likeliest
 )
 EMBEDDED = ("salience",)
 """Computed for the phrases on the short list only, because they have to be embedded."""
 SHORTLIST = 12
 MAX_WORDS = 8
+_LIKELIEST = 3
+"""Spans that the model may add."""
+_UNREAD = -2.0
+"""For a range beyond what the span model read."""
 _TYPED = frozenset(WANTED) - {AnswerType.NAME}
 _NUMERIC = frozenset({"number", "date", "money", "percent", "measure"})
 _NAMED = frozenset({"name", "person"})
@@ -55,16 +61,20 @@ STANDS_ALONE = frozenset(
     {AnswerType.REASON, AnswerType.MANNER, AnswerType.YES_NO, AnswerType.DEFINITION}
 )
 """Questions that a sentence answers as a whole."""
+STRETCHES = STANDS_ALONE - {AnswerType.YES_NO}
+"""Those of them that a part of a sentence may answer."""
 
 
 def spans(text: str, candidate: Candidate) -> tuple[list[tuple[int, int]], list[Phrase]]:
     """Return the ranges that may be the phrase, and the phrases whose kind is known.
 
-    The ranges are those phrases and every run of up to eight words that crosses no punctuation and
-    neither begins nor ends with a function word.
+    The ranges are those phrases, every run of up to eight words that crosses no punctuation and
+    neither begins nor ends with a function word, and what the span model finds likeliest.
     """
     known = phrases(text)
     found = {(phrase.start, phrase.end) for phrase in known}
+    for _, first, last in top_spans(candidate.logits, _LIKELIEST):
+        found.add((int(candidate.pieces[first, 0]), int(candidate.pieces[last, 1])))
     listed = candidate.words
     plain = [text[word.start : word.end].lower() not in STOPWORDS for word in listed]
     for first in range(len(listed)):
@@ -107,6 +117,7 @@ def span_features(
     wanted = WANTED.get(question.expected, ANY_CHUNK)
     starts = np.array([word.start for word in listed])
     ends = np.array([word.end for word in listed])
+    likeliest = best_span(candidate.logits)[0]
     rows = []
     for start, end in ranges:
         i, j = (
@@ -146,6 +157,7 @@ def span_features(
                 lead in fitting,
                 float((strength * (away > 0) / (1 + away)).sum()) / max(1, terms),
                 likest[content or list(range(i, j + 1))].mean(),
+                _behind(candidate, start, end, likeliest),
             )
         )
     return np.array(rows, dtype=np.float32).reshape(-1, len(SPAN))
@@ -155,6 +167,15 @@ def salience(text: str, chosen: Sequence[str], encoder: Encoder) -> FloatArray:
     """Return how much of a sentence's meaning each phrase carries alone, as a column."""
     vectors = encoder.embed([text, *chosen])
     return np.asarray(vectors[1:] @ vectors[:1].T, dtype=np.float32)
+
+
+def _behind(candidate: Candidate, start: int, end: int, likeliest: float) -> float:
+    """Return how far a range's logits lie behind the likeliest span's."""
+    inside = overlapping(candidate.pieces, start, end)
+    if not len(inside):
+        return _UNREAD
+    both = candidate.logits[inside[0], 0] + candidate.logits[inside[-1], 1]
+    return max(_UNREAD, (float(both) - likeliest) / SPAN_SCALE)
 
 
 def _by_word(evidence: Evidence, candidate: Candidate) -> FloatArray:

@@ -31,6 +31,18 @@ class Encoder(Protocol):
         ...
 
 
+class SpanScorer(Protocol):
+    """The text model that looks for where an answer starts and ends."""
+
+    def score(self, question: str, texts: Sequence[str]) -> Sequence[tuple[FloatArray, IntArray]]:
+        """Return, for each text, what speaks for each token, and the tokens' character ranges.
+
+        The first array has a row a token and two columns: for it being the first of the answer,
+        and the last; in sum above nought if that is likelier than there being no answer.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A retrieved chunk.

@@ -9,12 +9,20 @@ from dataclasses import replace
 import numpy as np
 
 from cogagent.reading import narrowing
-from cogagent.reading.candidates import RowView
+from cogagent.reading.candidates import Candidate, RowView
 from cogagent.reading.cells import place_of
 from cogagent.reading.evidence import Evidence, gather
 from cogagent.reading.features import decision_features, sentence_features
-from cogagent.reading.passage import Encoder, FloatArray, Passage, RankedSentence, Reading
+from cogagent.reading.passage import (
+    Encoder,
+    FloatArray,
+    Passage,
+    RankedSentence,
+    Reading,
+    SpanScorer,
+)
 from cogagent.reading.question import Question, analyse
+from cogagent.reading.spans import best_span
 from cogagent.reading.table_features import (
     TABLE_DECISION,
     row_features,
@@ -35,21 +43,25 @@ class ExtractiveReader:
     """Reads retrieved passages for the sentence that answers a question.
 
     Example:
-        >>> reader = ExtractiveReader(encoder)
+        >>> reader = ExtractiveReader(encoder, scorer)
         >>> passages = [Passage("The mill was built by Ada Byron in 1843.")]
         >>> reading = reader.read("Who built the mill?", passages)
         >>> passages[reading.passage].text[reading.start : reading.end]
         'The mill was built by Ada Byron in 1843.'
     """
 
-    def __init__(self, encoder: Encoder, weights: Weights | None = None) -> None:
+    def __init__(
+        self, encoder: Encoder, scorer: SpanScorer, weights: Weights | None = None
+    ) -> None:
         """Make a reader.
 
         Args:
             encoder: The text model.
+            scorer: The model that looks for answers.
             weights: Fitted weights; the packaged ones by default.
         """
         self._encoder = encoder
+        self._scorer = scorer
         self._weights = weights or Weights.packaged()
 
     def read(self, question: str, passages: Sequence[Passage]) -> Reading:
@@ -64,7 +76,7 @@ class ExtractiveReader:
             as the answer. Every range quotes a passage exactly.
         """
         asked = analyse(question)
-        evidence = gather(asked, passages[:MAX_PASSAGES], self._encoder)
+        evidence = gather(asked, passages[:MAX_PASSAGES], self._encoder, self._scorer)
         if not evidence.candidates:
             missing = tuple(dict.fromkeys(question[term.start : term.end] for term in asked.terms))
             return Reading(False, 0.0, None, 0, 0, None, None, (), asked.expected, missing)
@@ -118,8 +130,16 @@ class ExtractiveReader:
                 choice = replace(choice, column=self._column(question, best.view))
             return place_of(passage.text, best.view.table, best.view.row, choice, evidence.wish)
         if question.expected in narrowing.STANDS_ALONE:
-            return None
+            return self._stretch(best) if question.expected in narrowing.STRETCHES else None
         return self._phrase(evidence, place, passage.text[best.start : best.end])
+
+    @staticmethod
+    def _stretch(best: Candidate) -> tuple[int, int] | None:
+        """The part of a sentence that tells why or how, where the span model is sure of one."""
+        score, first, last = best_span(best.logits)
+        if score <= 0:
+            return None
+        return best.start + int(best.pieces[first, 0]), best.start + int(best.pieces[last, 1])
 
     def _column(self, question: Question, view: RowView) -> int | None:
         """Choose among columns that the question names in other words, if at all."""

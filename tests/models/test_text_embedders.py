@@ -10,7 +10,7 @@ import pytest
 
 from cogagent.config import ModelSettings, Settings
 from cogagent.errors import MissingPackageError, ModelLoadError, OfflineError
-from cogagent.models import factory, minilm
+from cogagent.models import factory, minilm, wordpieces
 from cogagent.models.base import TextEmbedder
 from cogagent.models.minilm import MiniLM
 from cogagent.models.sentence_transformer import SentenceTransformerEmbedder
@@ -79,9 +79,9 @@ def test_like_words_have_like_states(minilm: MiniLM) -> None:
 
 def test_batches_keep_to_their_size_and_lose_nothing() -> None:
     lengths = [3, 256, 17, 256, 256, 40, 256, 256] + [5] * 500
-    batches = minilm._batches(lengths)
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    assert all(len(batch) * lengths[batch[0]] <= 1024 for batch in batches)
+    grouped = wordpieces.batches(lengths)
+    assert sorted(index for batch in grouped for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) * lengths[batch[0]] <= 1024 for batch in grouped)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,10 +93,10 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_damaged_weights_are_a_typed_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    folder = minilm._folder()
+    folder = wordpieces.package_folder()
     (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"\x00" * 100)
-    monkeypatch.setattr(minilm, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(minilm, "package_folder", lambda: tmp_path)
     with pytest.raises(ModelLoadError):
         MiniLM(Settings())
     (tmp_path / "tokenizer.json").write_text("{}")

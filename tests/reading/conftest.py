@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from cogagent.config import Settings
+from cogagent.models.factory import minilm, span_model
 from cogagent.reading.reader import ExtractiveReader
-from cogagent.testing.doubles import HashEncoder
 
 
 @pytest.fixture(scope="session")
 def reader() -> ExtractiveReader:
-    return ExtractiveReader(HashEncoder())
+    return ExtractiveReader(minilm(Settings()), span_model(Settings()))
