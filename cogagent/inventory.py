@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 
 from cogagent.config import Settings
-from cogagent.errors import CogAgentError
+from cogagent.errors import CogAgentError, ModelError, ModelTimeoutError
 from cogagent.models import factory
-from cogagent.models.mllm import Options, said
+from cogagent.models.mllm import MLLM, Capabilities, Generated, Options, said
+from cogagent.models.shared import close_now
 from cogagent.types import Raster, Record
-
-if TYPE_CHECKING:
-    from cogagent.vision.eyes import Eyes
 
 _TOKENS = 8
 """Tokens that a language model is asked for on trial."""
+_PATIENCE = 60.0
+"""Seconds in which it has to write them."""
+_GREY = Raster(np.full((64, 64, 3), 127, np.uint8))
 
 
 class ModelEntry(Record):
@@ -51,62 +52,77 @@ def inventory(settings: Settings, *, attempt: bool = False) -> list[ModelEntry]:
     models = settings.models
     ocr = "rapidocr" if settings.parse.ocr else "switched off"
     return [
-        _examine("text", models.text_embedder, settings, _load_text, _embed_text, attempt),
-        _examine("picture", models.image_embedder, settings, _load_image, _embed_image, attempt),
-        _examine("answer", models.answer_model, settings, _load_answer, _write, attempt),
-        _examine("ocr", ocr, settings, _load_ocr, _read, attempt),
+        _examine("text", models.text_embedder, lambda: _text(settings), attempt),
+        _examine("picture", models.image_embedder, lambda: _picture(settings), attempt),
+        language_model(settings, attempt=attempt),
+        _examine("ocr", ocr, lambda: _ocr(settings), attempt),
     ]
 
 
-def _examine(
-    role: str,
-    name: str,
-    settings: Settings,
-    load: Callable[[Settings], str],
-    ask: Callable[[Settings], str],
-    attempt: bool,
-) -> ModelEntry:
+def language_model(settings: Settings, *, attempt: bool = False) -> ModelEntry:
+    """The model that answers, likewise; it is closed again."""
+    return _examine("answer", settings.models.answer_model, lambda: _answer(settings), attempt)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    detail: str
+    """What it can do."""
+    ask: Callable[[], str]
+    """Asks it something small; what came back."""
+    close: Callable[[], None] = lambda: None
+
+
+def _examine(role: str, name: str, load: Callable[[], _Loaded], attempt: bool) -> ModelEntry:
     start = time.perf_counter()
     entry = ModelEntry(role=role, name=name, ok=True)
     try:
-        detail = load(settings)
-        loaded = time.perf_counter()
-        entry = entry.model_copy(update={"detail": detail, "load_seconds": loaded - start})
-        if attempt:
-            tried = ask(settings)
-            seconds = time.perf_counter() - loaded
-            entry = entry.model_copy(update={"tried": tried, "try_seconds": seconds})
+        loaded = load()
+        try:
+            ready = time.perf_counter()
+            found = {"detail": loaded.detail, "load_seconds": ready - start}
+            entry = entry.model_copy(update=found)
+            if attempt:
+                tried = loaded.ask()
+                seconds = time.perf_counter() - ready
+                entry = entry.model_copy(update={"tried": tried, "try_seconds": seconds})
+        finally:
+            loaded.close()
     except CogAgentError as error:
         wrong = {"ok": False, "detail": error.message, "remedy": error.remedy}
         return entry.model_copy(update=wrong)
     return entry
 
 
-def _load_text(settings: Settings) -> str:
+def _text(settings: Settings) -> _Loaded:
     embedder = factory.text_embedder(settings)
-    return f"{embedder.dim} dimensions, reads {embedder.max_tokens} tokens"
+
+    def ask() -> str:
+        (vector,) = embedder.embed(["a question"], query=True)
+        return f"a vector of length {float(np.linalg.norm(vector)):.2f}"
+
+    return _Loaded(f"{embedder.dim} dimensions, reads {embedder.max_tokens} tokens", ask)
 
 
-def _embed_text(settings: Settings) -> str:
-    (vector,) = factory.text_embedder(settings).embed(["a question"], query=True)
-    return f"a vector of length {float(np.linalg.norm(vector)):.2f}"
+def _picture(settings: Settings) -> _Loaded:
+    embedder = factory.image_embedder(settings)
+
+    def ask() -> str:
+        (vector,) = embedder.embed_images([_GREY])
+        return f"a vector of length {float(np.linalg.norm(vector)):.2f}"
+
+    return _Loaded(f"{embedder.dim} dimensions", ask)
 
 
-def _load_image(settings: Settings) -> str:
-    return f"{factory.image_embedder(settings).dim} dimensions"
-
-
-def _embed_image(settings: Settings) -> str:
-    grey = Raster(np.full((64, 64, 3), 127, np.uint8))
-    (vector,) = factory.image_embedder(settings).embed_images([grey])
-    return f"a vector of length {float(np.linalg.norm(vector)):.2f}"
-
-
-def _load_answer(settings: Settings) -> str:
+def _answer(settings: Settings) -> _Loaded:
     model = factory.answer_model(settings)
     if model is None:
-        return "quotes the documents, writes nothing of its own"
-    can = model.capabilities
+        detail = "quotes the documents, writes nothing of its own"
+        return _Loaded(detail, lambda: "nothing to ask")
+    return _Loaded(_abilities(model.capabilities), lambda: _hello(model), lambda: close_now(model))
+
+
+def _abilities(can: Capabilities) -> str:
     able = {
         "sees pictures": can.pictures,
         "keeps to a JSON schema": can.structured,
@@ -118,32 +134,47 @@ def _load_answer(settings: Settings) -> str:
     return ", ".join(["writes", *(name for name, has in able.items() if has)])
 
 
-def _write(settings: Settings) -> str:
-    model = factory.answer_model(settings)
-    if model is None:
-        return "nothing to ask"
-    asked = [said("user", "Say hello.")]
-    return repr(asyncio.run(model.generate(asked, Options(max_tokens=_TOKENS))).text)
+def _hello(model: MLLM) -> str:
+    """A few words of a model's; one that sees pictures is shown one.
+
+    Raises:
+        ModelError: If it fails, or has nothing to say.
+    """
+    shown = [_GREY] if model.capabilities.pictures else []
+
+    async def ask() -> Generated:
+        async with asyncio.timeout(_PATIENCE):
+            asked = [said("user", "Say hello.", *shown)]
+            return await model.generate(asked, Options(max_tokens=_TOKENS))
+
+    try:
+        written = asyncio.run(ask())
+    except TimeoutError as error:
+        raise ModelTimeoutError(
+            f"{model.name} did not write {_TOKENS} tokens within {_PATIENCE:g} s.",
+            remedy="Take a smaller model, or see what else its machine is doing.",
+        ) from error
+    if not written.text.strip() and written.finish == "stop":
+        raise ModelError(
+            f"{model.name} writes nothing.",
+            remedy="Name a model that was made to be asked (often -Instruct, -it or -chat).",
+        )
+    return repr(written.text)
 
 
-def _load_ocr(settings: Settings) -> str:
+def _ocr(settings: Settings) -> _Loaded:
     if not settings.parse.ocr:
-        return "scanned pages and pictures are not read (parse.ocr)"
-    _eyes(settings)
-    return "reads scanned pages and pictures"
-
-
-def _read(settings: Settings) -> str:
-    from PIL import Image, ImageDraw, ImageFont
-
-    if not settings.parse.ocr:
-        return "nothing to ask"
-    picture = Image.new("RGB", (420, 90), "white")
-    ImageDraw.Draw(picture).text((20, 20), "Invoice 2047", "black", ImageFont.load_default(40))
-    return repr(_eyes(settings).read(Raster(np.asarray(picture))).text)
-
-
-def _eyes(settings: Settings) -> Eyes:
+        detail = "scanned pages and pictures are not read (parse.ocr)"
+        return _Loaded(detail, lambda: "nothing to ask")
     from cogagent.vision.eyes import Eyes
 
-    return Eyes(settings, factory.image_embedder(settings))
+    eyes = Eyes(settings, factory.image_embedder(settings))
+    return _Loaded("reads scanned pages and pictures", lambda: repr(eyes.read(_invoice()).text))
+
+
+def _invoice() -> Raster:
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("RGB", (420, 90), "white")
+    ImageDraw.Draw(picture).text((20, 20), "Invoice 2047", "black", ImageFont.load_default(40))
+    return Raster(np.asarray(picture))

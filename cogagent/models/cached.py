@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from cachetools import TTLCache
-
+from cogagent.models.kept import Kept, content_key
 from cogagent.models.mllm import DEFAULTS, MLLM, Generated, Message, Options, Piece
+from cogagent.models.wrapped import Wrapped
 
 _OVERHEAD = 500
 """Bytes of a kept text beside its characters and tokens, about."""
 
 
-class CachedMLLM:
+class CachedMLLM(Wrapped):
     """Keeps what a model wrote, by the content of what it was asked.
 
     Only texts that the model would write again are kept: those at temperature 0,
@@ -30,11 +29,8 @@ class CachedMLLM:
     """
 
     def __init__(self, model: MLLM, megabytes: float, seconds: float) -> None:
-        self._model = model
-        self.name = model.name
-        self.capabilities = model.capabilities
-        self._kept: TTLCache[str, Generated] = TTLCache(megabytes * 1e6, seconds, getsizeof=_size)
-        self._lock = threading.Lock()
+        super().__init__(model)
+        self._kept: Kept[Generated] = Kept(megabytes, seconds, _size)
 
     async def generate(
         self, messages: Sequence[Message], options: Options = DEFAULTS
@@ -63,8 +59,7 @@ class CachedMLLM:
 
     async def close(self) -> None:
         """Forget everything and close the model."""
-        with self._lock:
-            self._kept.clear()
+        self._kept.clear()
         await self._model.close()
 
     def _key(self, messages: Sequence[Message], options: Options) -> str | None:
@@ -76,23 +71,18 @@ class CachedMLLM:
         for message in messages:
             digest.update(message.model_dump_json().encode())
             for picture in message.pictures:
-                digest.update(repr(picture.pixels.shape).encode())
-                digest.update(picture.pixels.tobytes())
+                digest.update(content_key(picture))
         return digest.hexdigest()
 
     def _find(self, key: str | None) -> Generated | None:
-        if key is None:
-            return None
-        with self._lock:
-            kept = self._kept.get(key)
+        kept = None if key is None else self._kept.find(key)
         if kept is None:
             return None
         return kept.model_copy(update={"usage": kept.usage.model_copy(update={"cached": True})})
 
     def _keep(self, key: str | None, made: Generated) -> None:
-        if key is not None and made.text and _size(made) <= self._kept.maxsize:
-            with self._lock:
-                self._kept[key] = made
+        if key is not None and made.text:
+            self._kept.keep(key, made)
 
 
 def _size(made: Generated) -> float:

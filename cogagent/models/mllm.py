@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BeforeValidator, Field
 
-from cogagent.errors import CapabilityError, InputError
+from cogagent.errors import CapabilityError, InputError, ModelError
 from cogagent.types import Raster, Record
 
 Role = Literal["system", "user", "assistant"]
@@ -83,6 +84,11 @@ class Capabilities(Record):
     coordinates: Space = "none"
     """How it names places in a picture: pixels of the picture as it was given,
     thousandths of its sides, or not at all."""
+    picture_side: int | None = None
+    """Longest side, in pixels, of a picture that it makes use of; a larger one is made
+    smaller on its way. ``None`` where there is no such bound."""
+    picture_pixels: int | None = None
+    """Likewise the most pixels of a picture."""
 
 
 class Options(Record):
@@ -113,11 +119,14 @@ class ModelUsage(Record):
     """What one text cost."""
 
     prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of the prompt that had been read before, with an earlier one, where the
+    backend tells."""
     written_tokens: int = 0
     pictures: int = 0
     seconds: float = 0.0
     cached: bool = False
-    """It was written before, and taken from the cache."""
+    """The whole text was written before, and taken from the cache."""
 
 
 class Generated(Record):
@@ -152,6 +161,12 @@ class MLLM(Protocol):
 
     Cancelling the task that waits, or closing the stream, ends the writing
     within 100 ms for the caller, and the computation at the backend's next token.
+    What is asked of it once it is closed is a ``ModelError``, or has it start anew.
+
+    A model that sees pictures may offer more, which is looked for by name:
+    ``picture_tokens(sizes)`` tells what pictures cost
+    (:func:`cogagent.models.sight.picture_tokens`), ``seen_size(width, height)`` the size
+    in whose pixels it names places.
     """
 
     name: str
@@ -190,6 +205,20 @@ class MLLM(Protocol):
     async def close(self) -> None:
         """Release memory, threads and connections; doing it twice is harmless."""
         ...
+
+
+async def drained(pieces: AsyncGenerator[Piece, None], name: str) -> Generated:
+    """The whole at the end of a stream, for backends whose stream is all they need.
+
+    Args:
+        pieces: The stream; it is closed.
+        name: The model's.
+    """
+    async with aclosing(pieces) as stream:
+        async for piece in stream:
+            if piece.whole is not None:
+                return piece.whole
+    raise ModelError(f"{name} ended without a text.")
 
 
 def check(model: MLLM, messages: Sequence[Message], options: Options = DEFAULTS) -> None:

@@ -19,7 +19,9 @@ from cogagent.documents.base import Loader
 from cogagent.errors import CapabilityError, ContextOverflowError, DocumentError, InputError
 from cogagent.indexes.vectors import VectorIndex
 from cogagent.models.base import ImageEmbedder, TextEmbedder
+from cogagent.models.cached import CachedMLLM
 from cogagent.models.mllm import MLLM, Generated, Message, Options, Piece, said
+from cogagent.models.sight import picture_tokens
 from cogagent.planners.base import Planner, PlanState
 from cogagent.retrievers.base import Retriever
 from cogagent.types import Query, Raster, Source, Step
@@ -351,6 +353,21 @@ class MLLMContract:
             asked = (said("user", "What is this?", picture),)
             written = asyncio.run(model.generate(asked, Options(max_tokens=4)))
             assert written.usage.pictures == 1
+
+    def test_what_pictures_cost_grows_with_them(self, model: MLLM) -> None:
+        if not model.capabilities.pictures:
+            pytest.skip("it sees no pictures")
+        few, many = (picture_tokens(model, sizes) for sizes in ([(56, 56)], [(500, 400)] * 3))
+        assert 0 < few < many
+        assert picture_tokens(model, []) == 0
+
+    def test_a_model_around_it_offers_what_it_does(self, model: MLLM) -> None:
+        around = CachedMLLM(model, 1, 60)
+        assert isinstance(around, MLLM)
+        assert (around.name, around.capabilities) == (model.name, model.capabilities)
+        offered = {name for name in dir(model) if not name.startswith("_")}
+        assert {name for name in offered if not hasattr(around, name)} == set()
+        assert picture_tokens(around, [(300, 200)]) == picture_tokens(model, [(300, 200)])
 
     def test_it_keeps_to_a_schema(self, model: MLLM) -> None:
         if not model.capabilities.structured:

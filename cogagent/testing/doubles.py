@@ -7,7 +7,6 @@ import re
 import time
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from cogagent.models.mllm import (
     Piece,
     Token,
     check,
+    drained,
 )
 from cogagent.planners.base import PlanState
 from cogagent.types import Element, Evidence, Query, Raster, Source, Step
@@ -187,11 +187,7 @@ class ScriptedMLLM:
         self, messages: Sequence[Message], options: Options = DEFAULTS
     ) -> Generated:
         """The next text of the script."""
-        async with aclosing(self.stream(messages, options)) as pieces:
-            async for piece in pieces:
-                if piece.whole is not None:
-                    return piece.whole
-        raise AssertionError("a stream ended without its whole")
+        return await drained(self.stream(messages, options), self.name)
 
     async def stream(
         self, messages: Sequence[Message], options: Options = DEFAULTS

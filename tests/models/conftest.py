@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import string
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cogagent.config import Settings
+from cogagent.models.backends.transformers import TransformersMLLM
+from cogagent.models.backends.transformers_rows import Decoder
 from cogagent.models.base import ImageEmbedder
 from cogagent.models.clip import ClipEmbedder
 from cogagent.models.factory import image_embedder, text_embedder
 from cogagent.models.minilm import MiniLM
 from cogagent.models.sentence_transformer import SentenceTransformerEmbedder
+from tests.models import tiny_models
+from tests.models.transformers_kit import opened
 
 LETTERS = [*string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase)]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -96,6 +103,50 @@ def clip(tiny_clip: Path) -> ClipEmbedder:
 @pytest.fixture(scope="session")
 def siglip(tiny_siglip: Path) -> ClipEmbedder:
     return ClipEmbedder(str(tiny_siglip), Settings(offline=True))
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Makes a tiny model at its first use, and remembers its folder."""
+    made: dict[str, Path] = {}
+
+    def folder(family: str) -> Path:
+        if family not in made:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", category=DeprecationWarning)
+                build = getattr(tiny_models, family)
+                made[family] = build(tmp_path_factory.mktemp(family))
+        return made[family]
+
+    return folder
+
+
+@pytest.fixture(scope="module")
+def text_model(folders: Any) -> Iterator[TransformersMLLM]:
+    model = opened(folders("llama"))
+    yield model
+    asyncio.run(model.close())
+
+
+@pytest.fixture(scope="module", params=sorted(tiny_models.MULTIMODAL))
+def seeing(request: pytest.FixtureRequest, folders: Any) -> Iterator[TransformersMLLM]:
+    model = opened(folders(request.param))
+    yield model
+    asyncio.run(model.close())
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many prompts each reading takes."""
+    seen: list[int] = []
+    begin = Decoder.begin
+
+    def counted(self: Decoder, requests: Any) -> Any:
+        seen.append(len(requests))
+        return begin(self, requests)
+
+    monkeypatch.setattr(Decoder, "begin", counted)
+    return seen
 
 
 def _towers() -> tuple[dict[str, int], dict[str, int]]:

@@ -236,7 +236,9 @@ def test_models_of_one_file_share_it(weights: Path) -> None:
 
 
 def test_closing_frees_the_memory_and_a_call_loads_it_again(weights: Path) -> None:
-    model = factory.mllm("llamacpp:smollm2", settings(context=2048, parallel=2))
+    from cogagent.models.backends import llamacpp
+
+    model = llamacpp.make("smollm2", settings(context=2048, parallel=2))
     process = psutil.Process()
     asyncio.run(model.generate(ASKED, Options(max_tokens=2)))
     held = process.memory_info().rss
@@ -284,16 +286,16 @@ def test_the_port_it_listens_on_is_locked(loaded: MLLM) -> None:
     import urllib.error
     import urllib.request
 
-    from cogagent.models.backends.llamacpp import LlamaCpp
+    from cogagent.models.backends import llamacpp
 
-    assert isinstance(loaded, LlamaCpp)
-    assert loaded._held is not None
-    address = loaded._held.server.listening_address
-    assert address.startswith("http://127.0.0.1:")
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{address}/v1/chat/completions", b"{}")
-    assert caught.value.code == 401
-    caught.value.close()
+    assert llamacpp._engines
+    for engine in llamacpp._engines.values():
+        address = engine.server.listening_address
+        assert address.startswith("http://127.0.0.1:")
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{address}/v1/chat/completions", b"{}")
+        assert caught.value.code == 401
+        caught.value.close()
 
 
 def test_a_missing_package_is_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,6 +332,18 @@ def test_a_file_cut_short(weights: Path, tmp_path: Path, share: float) -> None:
     file.write_bytes(weights.read_bytes()[: int(share * weights.stat().st_size)])
     with pytest.raises(ModelLoadError, match="cut short"):
         factory.mllm(f"llamacpp:{file}", settings())
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"\x7f\xfc"])
+def test_weights_that_are_damaged(weights: Path, tmp_path: Path, damage: bytes) -> None:
+    """They load, and then one sign is all that is ever written."""
+    data = bytearray(weights.read_bytes())
+    middle, size = len(data) // 2, 8 << 20
+    data[middle : middle + size] = damage * (size // len(damage))
+    file = tmp_path / "damaged.gguf"
+    file.write_bytes(data)
+    with pytest.raises(ModelLoadError, match="its weights are damaged"):
+        factory.mllm(f"llamacpp:{file}", settings(context=256, parallel=1))
 
 
 def test_why_llama_cpp_does_not_load_it_is_told(weights: Path, tmp_path: Path) -> None:

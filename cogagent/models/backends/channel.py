@@ -28,24 +28,35 @@ class Channel:
         if text:
             self._send(Piece(text=text))
 
-    def end(self, making: Future[Generated]) -> None:
-        """The whole text or what went wrong; a callback for the future that makes it."""
+    async def pieces(self, making: Future[Generated]) -> AsyncGenerator[Piece, None]:
+        """What is put, until the whole; raises what went wrong.
+
+        Leaving it sets :attr:`left`, and cancels what has not begun.
+
+        Args:
+            making: The whole text in the making.
+        """
+        making.add_done_callback(self._end)
+        try:
+            while True:
+                piece = await self._queue.get()
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+                if piece.whole is not None:
+                    return
+        finally:
+            self.left.set()
+            making.cancel()
+
+    def _end(self, making: Future[Generated]) -> None:
+        """The whole text or what went wrong."""
         try:
             self._send(Piece(whole=making.result()))
         except CancelledError:
             self._send(ModelError("the model was closed while it wrote."))
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             self._send(error)
-
-    async def pieces(self) -> AsyncGenerator[Piece, None]:
-        """What is put, until the whole; raises what went wrong."""
-        while True:
-            piece = await self._queue.get()
-            if isinstance(piece, BaseException):
-                raise piece
-            yield piece
-            if piece.whole is not None:
-                return
 
     def _send(self, piece: Piece | BaseException) -> None:
         if self.left.is_set():

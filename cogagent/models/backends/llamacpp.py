@@ -33,13 +33,15 @@ from cogagent.models.backends.channel import Channel
 from cogagent.models.backends.gguf import Header, read_header
 from cogagent.models.backends.llamacpp_load import (
     Setup,
+    check_computes,
     check_fit,
     check_projector,
     check_writes,
     explain,
     find,
 )
-from cogagent.models.backends.pictures import content
+from cogagent.models.backends.llamacpp_sight import projected_tokens
+from cogagent.models.backends.pictures import DataURIs, content
 from cogagent.models.backends.schema import check_schema
 from cogagent.models.mllm import (
     DEFAULTS,
@@ -51,7 +53,9 @@ from cogagent.models.mllm import (
     Piece,
     Token,
     check,
+    drained,
 )
+from cogagent.models.sight import within
 
 _RANDOM = (1 << 32) - 1
 """The seed that llama.cpp takes for none."""
@@ -84,8 +88,9 @@ class LlamaCpp:
         self._path = find(name)
         header = read_header(self._path)
         check_writes(self._path, header)
+        self._eye: Header | None = None
         if self._settings.mmproj is not None:
-            check_projector(self._settings.mmproj, header)
+            self._eye = check_projector(self._settings.mmproj, header)
         self._context = _context(header, self._settings)
         self.capabilities = Capabilities(
             pictures=self._settings.mmproj is not None,
@@ -94,12 +99,15 @@ class LlamaCpp:
             seed=True,
             context=self._context,
             coordinates=self._settings.coordinates if self._settings.mmproj else "none",
+            picture_side=self._side if self._eye is not None else None,
         )
         chosen = self._settings.threads or settings.models.threads
         # Each token waits for every thread: one that gets no core holds up all the others.
         self._threads = chosen or max(1, settings.threads() - 1)
         self._header = header
         self._controls = re.compile("|".join(map(re.escape, header.controls)) or r"(?!)")
+        kept = settings.answers
+        self._encoded = DataURIs(kept.picture_cache_mb, kept.picture_cache_seconds)
         self._held: _Engine | None = None
         self._turn = threading.Lock()
         self._engine()
@@ -108,11 +116,7 @@ class LlamaCpp:
         self, messages: Sequence[Message], options: Options = DEFAULTS
     ) -> Generated:
         """Write one text; see :class:`cogagent.models.mllm.MLLM`."""
-        async with aclosing(self.stream(messages, options)) as pieces:
-            async for piece in pieces:
-                if piece.whole is not None:
-                    return piece.whole
-        raise ModelError(f"{self.name} ended without a text.")
+        return await drained(self.stream(messages, options), self.name)
 
     async def stream(
         self, messages: Sequence[Message], options: Options = DEFAULTS
@@ -129,14 +133,9 @@ class LlamaCpp:
             future = engine.pool.submit(self._write, engine, tuple(messages), options, channel)
         except RuntimeError as error:
             raise ModelError(f"{self.name} was closed.") from error
-        future.add_done_callback(channel.end)
-        try:
-            async with aclosing(channel.pieces()) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            channel.left.set()
-            future.cancel()
+        async with aclosing(channel.pieces(future)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def close(self) -> None:
         """Let go of the memory, once no other model uses it; a later call loads it again."""
@@ -144,6 +143,16 @@ class LlamaCpp:
             engine, self._held = self._held, None
         if engine is not None:
             await asyncio.to_thread(engine.release)
+
+    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
+        """Tokens of pictures shown together, by what the mmproj file says of itself."""
+        shown = [within(size, self._side) for size in sizes]
+        return 0 if self._eye is None else projected_tokens(self._eye, shown)
+
+    @property
+    def _side(self) -> int | None:
+        """Longest side of a picture; ``None`` leaves them as they are."""
+        return None if self._settings.coordinates == "pixels" else self._settings.picture_side
 
     def _engine(self) -> _Engine:
         with self._turn:
@@ -167,10 +176,12 @@ class LlamaCpp:
         return writing.whole(sum(len(message.pictures) for message in messages))
 
     def _request(self, messages: Sequence[Message], options: Options) -> dict[str, Any]:
-        side = None if self._settings.coordinates == "pixels" else self._settings.picture_side
         request: dict[str, Any] = {
             "messages": [
-                {"role": message.role, "content": content(message, side, self._clean)}
+                {
+                    "role": message.role,
+                    "content": content(message, self._side, self._encoded, self._clean),
+                }
                 for message in messages
             ],
             "max_tokens": options.max_tokens,
@@ -265,6 +276,7 @@ class _Writing:
             finish="length" if self._finish == "length" else "stop",
             usage=ModelUsage(
                 prompt_tokens=self._usage.get("prompt_tokens", 0),
+                cached_tokens=_cached(self._usage),
                 written_tokens=self._usage.get("completion_tokens", 0),
                 pictures=pictures,
                 seconds=time.monotonic() - self._start,
@@ -318,6 +330,7 @@ def _shared(
                     f"llama.cpp does not load {str(path)!r}: {explain(setup)}.",
                     remedy="Check the file, llamacpp.mmproj and the version of xllamacpp.",
                 ) from error
+            check_computes(path, server)
             _engines[key] = _Engine(server, settings.parallel, partial(_engines.pop, key))
         _engines[key].users += 1
         return _engines[key]
@@ -328,6 +341,11 @@ def _context(header: Header, settings: LlamaCppSettings) -> int:
     if not settings.context:
         return trained or 4096
     return min(settings.context, trained) if trained else settings.context
+
+
+def _cached(usage: Mapping[str, Any]) -> int:
+    """Tokens of the prompt that the slot still knew."""
+    return int((usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0))
 
 
 def _spoilt(found: re.Match[str]) -> str:

@@ -66,9 +66,10 @@ class Setup:
         # It also listens on loopback, which cannot be switched off: nobody has the key.
         params.api_keys = [self._key]
         params.ui = False
-        # Prompts of past texts are kept in their slots, not 8 GiB of them besides.
-        params.cache_ram_mib = 0
+        # Prompts of past texts are kept in their slots; how many besides is the user's to say.
+        params.cache_ram_mib = settings.prompt_cache_mb
         params.cache_idle_slots = False
+        params.sleep_idle_seconds = settings.idle_seconds or -1
         params.n_ctx_checkpoints = 2
         return params
 
@@ -128,13 +129,20 @@ def check_writes(path: Path, header: Header) -> None:
         )
 
 
-def check_projector(path: Path, header: Header) -> None:
-    """Refuse a mmproj file that is none, or that belongs to another model.
+def check_projector(path: Path, header: Header) -> Header:
+    """The header of a mmproj file; refuses one that is none, or that belongs to another model.
 
     Raises:
         ModelLoadError: If it does.
     """
-    projector = read_header(path.expanduser())
+    path = path.expanduser()
+    if not path.is_file():
+        raise ModelLoadError(
+            f"there is no mmproj file {str(path)!r}.",
+            remedy="Write the path of the model's mmproj file in llamacpp.mmproj, or leave it "
+            "out; without one the model sees no pictures.",
+        )
+    projector = read_header(path)
     if projector.architecture != "clip":
         raise ModelLoadError(
             f"{str(path)!r} is no mmproj file, but a {projector.architecture} model.",
@@ -151,6 +159,7 @@ def check_projector(path: Path, header: Header) -> None:
             f"and this one takes {wanted}.",
             remedy="Fetch both files of one model from the same place.",
         )
+    return projector
 
 
 def check_fit(
@@ -172,6 +181,42 @@ def check_fit(
             f"{str(path)!r} needs {needed >> 20} MiB of memory for weights and context, and "
             f"{free >> 20} MiB are free.",
             remedy="Lower llamacpp.context or llamacpp.parallel, or take a smaller model.",
+        )
+
+
+def check_computes(path: Path, server: Any) -> None:
+    """Refuse a model whose numbers are none, which would write the same sign for ever.
+
+    Damaged weights load like sound ones; one token tells.
+
+    Raises:
+        ModelLoadError: If they are, or it takes no message.
+    """
+    chunks: list[dict[str, Any]] = []
+
+    def take(chunk: dict[str, Any]) -> bool:
+        chunks.append(chunk)
+        return False
+
+    asked = {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 1,
+        "logprobs": True,
+        "top_logprobs": 1,
+        "stream": True,
+    }
+    try:
+        server.handle_chat_completions(asked, take)
+    except (RuntimeError, ValueError) as error:
+        raise ModelLoadError(
+            f"{str(path)!r} takes no message: {error}", remedy="Name a model that chats."
+        ) from error
+    choices = [choice for chunk in chunks for choice in chunk.get("choices", ())]
+    listed = [(choice.get("logprobs") or {}).get("content") or () for choice in choices]
+    if any(token.get("logprob") is None for tokens in listed for token in tokens):
+        raise ModelLoadError(
+            f"{str(path)!r} computes numbers that are none: its weights are damaged.",
+            remedy="Fetch the file again, and compare its checksum with its publisher's.",
         )
 
 

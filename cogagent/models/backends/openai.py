@@ -20,7 +20,7 @@ from cogagent.models.backends.looping import LoopThread
 from cogagent.models.backends.openai_errors import culprit, timed_out, translated, unreachable
 from cogagent.models.backends.openai_reply import DONE, Reply, read_all, read_events
 from cogagent.models.backends.openai_service import Service
-from cogagent.models.backends.pictures import content
+from cogagent.models.backends.pictures import DataURIs, content
 from cogagent.models.mllm import (
     DEFAULTS,
     Capabilities,
@@ -29,6 +29,7 @@ from cogagent.models.mllm import (
     Options,
     Piece,
     check,
+    drained,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class OpenAIModel:
             seed=self._settings.seed,
             context=self._settings.context,
             coordinates=self._settings.coordinates if self._settings.pictures else "none",
+            picture_side=self._side if self._settings.pictures else None,
         )
+        kept = settings.answers
+        self._encoded = DataURIs(kept.picture_cache_mb, kept.picture_cache_seconds)
         self._thread = LoopThread("openai", self._finish)
         self._client: AsyncOpenAI | None = None
         self._free: asyncio.Semaphore | None = None
@@ -80,11 +84,7 @@ class OpenAIModel:
         self, messages: Sequence[Message], options: Options = DEFAULTS
     ) -> Generated:
         """Write one text; see :class:`cogagent.models.mllm.MLLM`."""
-        async with aclosing(self._pieces(messages, options, stream=False)) as pieces:
-            async for piece in pieces:
-                if piece.whole is not None:
-                    return piece.whole
-        raise ModelError(f"{self.name} ended without a text.")
+        return await drained(self._pieces(messages, options, stream=False), self.name)
 
     async def stream(
         self, messages: Sequence[Message], options: Options = DEFAULTS
@@ -104,14 +104,9 @@ class OpenAIModel:
         check(self, messages, options)
         channel = Channel()
         future = self._thread.submit(self._write(tuple(messages), options, channel, stream=stream))
-        future.add_done_callback(channel.end)
-        try:
-            async with aclosing(channel.pieces()) as pieces:
-                async for piece in pieces:
-                    yield piece
-        finally:
-            channel.left.set()
-            future.cancel()
+        async with aclosing(channel.pieces(future)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def _write(
         self, messages: tuple[Message, ...], options: Options, channel: Channel, *, stream: bool
@@ -191,11 +186,11 @@ class OpenAIModel:
     def _request(
         self, messages: Sequence[Message], options: Options, *, stream: bool
     ) -> dict[str, Any]:
-        side = None if self._settings.coordinates == "pixels" else self._settings.picture_side
         request: dict[str, Any] = {
             "model": self._model,
             "messages": [
-                {"role": message.role, "content": content(message, side)} for message in messages
+                {"role": message.role, "content": content(message, self._side, self._encoded)}
+                for message in messages
             ],
             "max_tokens": options.max_tokens,
             "temperature": options.temperature,
@@ -213,6 +208,11 @@ class OpenAIModel:
         if options.probabilities:
             request["logprobs"] = True
         return request
+
+    @property
+    def _side(self) -> int | None:
+        """Longest side of a picture; ``None`` leaves them as they are."""
+        return None if self._settings.coordinates == "pixels" else self._settings.picture_side
 
     def _known(self, request: dict[str, Any]) -> dict[str, Any]:
         """The request in the words that the service knows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from cogagent.errors import ModelError, ModelRefusedError, ModelServiceError
 from cogagent.models.backends.ending import Ending
@@ -88,12 +88,19 @@ class Reply:
             finish="length" if self._endless() or self._cut() else "stop",
             usage=ModelUsage(
                 prompt_tokens=self._count("prompt_tokens", prompt),
+                cached_tokens=self._cached(),
                 written_tokens=self._count("completion_tokens", len(text)),
                 pictures=pictures,
                 seconds=seconds,
             ),
             tokens=tuple(self._tokens),
         )
+
+    def _cached(self) -> int:
+        """Tokens of the prompt that the service had read before, as far as it says so."""
+        details = self._usage.get("prompt_tokens_details")
+        told = details.get("cached_tokens") if isinstance(details, Mapping) else None
+        return min(told, self._count("prompt_tokens", 0)) if _is_count(told) else 0
 
     def _endless(self) -> bool:
         most = self._options.max_tokens
@@ -144,7 +151,7 @@ class Reply:
 
     def _count(self, name: str, letters: int) -> int:
         count = self._usage.get(name)
-        if isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= _MOST_TOKENS:
+        if _is_count(count):
             return count
         return -(-letters // _LETTERS_A_TOKEN)
 
@@ -153,6 +160,11 @@ class Reply:
             f"{self._service} sent {what}.",
             remedy="Check openai.base_url; most end in /v1.",
         )
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole and 0 <= value <= _MOST_TOKENS
 
 
 async def read_all(data: AsyncIterator[bytes], service: str) -> Any:

@@ -7,19 +7,43 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
+from cogagent.models.kept import Kept, content_key
 from cogagent.models.mllm import Message, TextPart
+from cogagent.models.sight import shrunk, within
 from cogagent.types import Raster
 
 _PNG_BYTES = 512 << 10
 """A chart or a page stays below this as PNG, without loss; a photograph does not."""
 
 
-def content(message: Message, side: int | None, clean: Callable[[str], str] = str) -> Any:
+class DataURIs:
+    """Pictures as ``data:`` URIs; equal ones are encoded once, as long as they are kept.
+
+    Args:
+        megabytes: Most that is kept.
+        seconds: How long it is kept.
+    """
+
+    def __init__(self, megabytes: float, seconds: float) -> None:
+        self._kept: Kept[str] = Kept(megabytes, seconds, len)
+
+    def __call__(self, raster: Raster, side: int | None) -> str:
+        """What :func:`data_uri` makes of it."""
+        return self._kept.get((content_key(raster), side), lambda: data_uri(raster, side))
+
+
+def content(
+    message: Message,
+    side: int | None,
+    encode: Callable[[Raster, int | None], str],
+    clean: Callable[[str], str] = str,
+) -> Any:
     """What a message says and shows, in its order.
 
     Args:
         message: The message.
         side: Longest side of a picture in pixels; ``None`` leaves it as it is.
+        encode: Makes an address of a picture of such a side.
         clean: Applied to each text.
     """
     if not message.pictures:
@@ -27,7 +51,7 @@ def content(message: Message, side: int | None, clean: Callable[[str], str] = st
     return [
         {"type": "text", "text": clean(part.text)}
         if isinstance(part, TextPart)
-        else {"type": "image_url", "image_url": {"url": data_uri(part.raster, side)}}
+        else {"type": "image_url", "image_url": {"url": encode(part.raster, side)}}
         for part in message.parts
     ]
 
@@ -41,9 +65,7 @@ def data_uri(raster: Raster, side: int | None) -> str:
     """
     from PIL import Image
 
-    picture = Image.fromarray(raster.pixels)
-    if side is not None and max(picture.size) > side:
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    picture = Image.fromarray(shrunk(raster, within(raster.size, side)).pixels)
     data, kind = BytesIO(), "png"
     picture.save(data, "PNG")
     if data.tell() > _PNG_BYTES:

@@ -21,6 +21,7 @@ import copy
 import weakref
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -45,6 +46,7 @@ from cogagent.models.mllm import (
     Options,
     Piece,
     check,
+    drained,
     said,
 )
 from cogagent.types import Raster
@@ -76,6 +78,12 @@ class TransformersMLLM:
         self.name = f"transformers:{name}"
         contexts = [length for length in (chosen.context, loaded.context) if length]
         coordinates = space(loaded.config.model_type) if loaded.pictures else "none"
+        self._prompts = Prompts(
+            loaded.processor,
+            loaded.tokenizer,
+            pictures=loaded.pictures,
+            side=None if coordinates == "pixels" else chosen.picture_side,
+        )
         self.capabilities = Capabilities(
             pictures=loaded.pictures,
             structured=available(loaded.tokenizer),
@@ -83,14 +91,10 @@ class TransformersMLLM:
             seed=True,
             context=min(contexts, default=None),
             coordinates=coordinates,
+            picture_side=self._prompts.side,
+            picture_pixels=self._prompts.most_pixels,
         )
         self._ends = loaded.ends
-        self._prompts = Prompts(
-            loaded.processor,
-            loaded.tokenizer,
-            pictures=loaded.pictures,
-            side=None if coordinates == "pixels" else chosen.picture_side,
-        )
         _try(name, self._prompts, pictures=loaded.pictures)
         # A tokenizer of the Rust kind refuses a second caller while it works: prompts are
         # made in one thread, texts read in the model's, and each has its own.
@@ -120,11 +124,7 @@ class TransformersMLLM:
             ContextOverflowError: If the messages leave no room in the model's context.
             ModelError: If the model fails, or was closed.
         """
-        whole = None
-        async for piece in self.stream(messages, options):
-            whole = piece.whole
-        assert whole is not None  # the last piece brings it
-        return whole
+        return await drained(self.stream(messages, options), self.name)
 
     async def stream(
         self, messages: Sequence[Message], options: Options = DEFAULTS
@@ -139,10 +139,12 @@ class TransformersMLLM:
         except RuntimeError as error:
             raise ModelError("the model was closed.", remedy="Make it again.") from error
         try:
-            self._batcher.submit(await preparing)
-            async for piece in channel.pieces():
-                yield piece
-        finally:
+            row = await preparing
+            self._batcher.submit(row)
+            async with aclosing(channel.pieces(row.made)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:  # also if it is left while its prompt is made
             channel.left.set()
 
     async def close(self) -> None:
@@ -161,6 +163,10 @@ class TransformersMLLM:
         """
         return self._prompts.seen_size(width, height)
 
+    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
+        """Tokens of pictures shown together, as the model's processor counts them."""
+        return self._prompts.picture_tokens(sizes)
+
     def _row(self, messages: Sequence[Message], options: Options, channel: Channel) -> Row:
         """A text to write; its prompt is made, and measured, before anything runs."""
         inputs = self._prompts.inputs(messages)
@@ -172,7 +178,7 @@ class TransformersMLLM:
                 remedy="Ask with less evidence, or fewer or smaller pictures.",
             )
         structure = options.structure
-        row = Row(
+        return Row(
             inputs,
             options,
             room=options.max_tokens if context is None else context - length,
@@ -183,8 +189,6 @@ class TransformersMLLM:
             put=channel.put,
             left=channel.left,
         )
-        row.made.add_done_callback(channel.end)
-        return row
 
 
 def _try(name: str, prompts: Prompts, *, pictures: bool) -> None:

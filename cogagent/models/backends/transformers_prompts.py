@@ -11,6 +11,7 @@ import numpy as np
 
 from cogagent.errors import ModelError
 from cogagent.models.mllm import Message, PicturePart, Space
+from cogagent.models.sight import estimate, shrunk, within
 from cogagent.models.texts import encodable
 from cogagent.types import Raster
 
@@ -43,12 +44,15 @@ class Prompts:
         pictures: The model sees pictures.
         side: Longest side of a picture, in pixels; a larger one is made smaller first.
             ``None``: the model answers in pixels, and is to see them as they are.
+
+    Attributes:
+        side: The same.
     """
 
     def __init__(
         self, processor: Any, tokenizer: Any, *, pictures: bool, side: int | None
     ) -> None:
-        self._processor, self._pictures, self._side = processor, pictures, side
+        self._processor, self._pictures, self.side = processor, pictures, side
         self._marks = _marks(processor, tokenizer)
 
     def inputs(self, messages: Sequence[Message]) -> dict[str, Any]:
@@ -81,8 +85,8 @@ class Prompts:
         Raises:
             ModelError: If it sees none of that shape.
         """
-        if self._side is not None:
-            return _within((width, height), self._side)
+        if self.side is not None:
+            return within((width, height), self.side)
         step, _, most = self._bounds()
         if _filled((width, height), *self._bounds()) is not None:
             return width, height
@@ -94,6 +98,25 @@ class Prompts:
             raise ModelError(f"the model sees no picture of {width} by {height}.") from error
         return int(wide), int(tall)
 
+    @property
+    def most_pixels(self) -> int | None:
+        """Pixels beyond which a picture that is not made smaller here is by the processor."""
+        return self._bounds()[2] if self._pictures and self.side is None else None
+
+    def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
+        """Tokens of pictures of such widths and heights, shown together."""
+        count = getattr(self._processor, "_get_num_multimodal_tokens", None)
+        if not self._pictures or not sizes:
+            return 0
+        shown = [self._shown_size(size) for size in sizes]
+        if count is None:
+            return estimate(shown)
+        try:
+            made = count(image_sizes=[(tall, wide) for wide, tall in shown], **self._how(shown))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return estimate(shown)  # it counts in another way, or refuses the shape
+        return int(sum(made.num_image_tokens))
+
     def _made(self, messages: Sequence[Message]) -> dict[str, Any]:
         conversation = [self._turn(message) for message in messages]
         made = self._processor.apply_chat_template(
@@ -102,8 +125,35 @@ class Prompts:
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
+            **self._how_shown(messages),
         )
         return dict(made)
+
+    def _how_shown(self, messages: Sequence[Message]) -> dict[str, Any]:
+        if not self._pictures:
+            return {}
+        sizes = [picture.size for message in messages for picture in message.pictures]
+        how = self._how([self._shown_size(size) for size in sizes])
+        return {"processor_kwargs": {"images_kwargs": how}} if how else {}
+
+    def _how(self, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
+        """What keeps processors that show a picture in tiles from blowing up a small one.
+
+        They would show a stamp in as many tiles as a page, and each tile costs its tokens:
+        a picture is shown in no more tiles than its pixels fill.
+        """
+        maker = self._processor.image_processor
+        tile = getattr(maker, "max_image_size", None)
+        if sizes and tile is not None and getattr(maker, "do_image_splitting", False):
+            step = int(tile["longest_edge"])
+            needed = step * math.ceil(max(max(size) for size in sizes) / step)
+            return {"size": {"longest_edge": min(int(maker.size["longest_edge"]), needed)}}
+        if sizes and getattr(maker, "crop_to_patches", False):
+            wide, tall = int(maker.size["width"]), int(maker.size["height"])
+            needed = max(math.ceil(size[0] / wide) * math.ceil(size[1] / tall) for size in sizes)
+            most = min(int(maker.max_patches), needed)
+            return {"max_patches": max(int(maker.min_patches), most)}
+        return {}
 
     def _turn(self, message: Message) -> dict[str, Any]:
         if not self._pictures:
@@ -129,14 +179,18 @@ class Prompts:
     def _shown(self, raster: Raster) -> Any:
         from PIL import Image
 
-        if self._side is None:
-            size = _filled(raster.size, *self._bounds()) or raster.size
+        if self.side is None:
+            size = self._shown_size(raster.size)
             margin = (size[1] - raster.size[1], size[0] - raster.size[0])
             around = ((0, margin[0]), (0, margin[1]), (0, 0))
             return Image.fromarray(np.pad(raster.pixels, around, mode="edge"))
-        picture = Image.fromarray(raster.pixels)
-        size = _within(picture.size, self._side)
-        return picture if size == picture.size else picture.resize(size, Image.Resampling.LANCZOS)
+        return Image.fromarray(shrunk(raster, within(raster.size, self.side)).pixels)
+
+    def _shown_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size at which the processor is given a picture of that size."""
+        if self.side is not None:
+            return within(size, self.side)
+        return _filled(size, *self._bounds()) or size
 
     def _bounds(self) -> tuple[int, int, int]:
         """What the processor leaves as it is: sides in steps of so many pixels, least and most.
@@ -179,12 +233,6 @@ def _spaced(message: Message) -> tuple[Any, ...]:
     from cogagent.models.mllm import TextPart
 
     return (TextPart(text="\n\n"), *message.parts)
-
-
-def _within(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """``size`` made smaller, if need be, so that neither side is longer than ``side``."""
-    scale = min(1.0, side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _filled(size: tuple[int, int], step: int, least: int, most: int) -> tuple[int, int] | None:

@@ -74,6 +74,7 @@ class Row:
             for name, value in sorted(inputs.items())
         )
         self.made: Future[Generated] = Future()
+        self.made.set_running_or_notify_cancel()  # who gives up leaves, and cancels nothing
         self._options, self._ends = options, ends
         self._most = min(options.max_tokens, room)
         self._writing, self._grammar = writing, grammar
