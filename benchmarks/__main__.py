@@ -8,6 +8,7 @@ import sys
 NAMES = (
     "retrieval",
     "answers",
+    "choices",
     "tables",
     "pictures",
     "pages",

@@ -28,10 +28,11 @@ from cogagent.config import Settings, default_home, load_settings
 from cogagent.documents.walk import walk
 from cogagent.errors import CogAgentError, InputError
 from cogagent.indexes.filters import Filters
-from cogagent.loop import LoopThread
+from cogagent.loop import LoopThread, iterated, synced
 from cogagent.pipelines.answer import Run
 from cogagent.pipelines.batch import Batch, Intake, LoopExecutor, Tally
 from cogagent.pipelines.batch_files import answer_file
+from cogagent.pipelines.choices import checked_choices
 from cogagent.pipelines.engine import Engine
 from cogagent.types import (
     Answer,
@@ -75,7 +76,8 @@ class CogAgent:
             print(answer.text, answer.citations[0].page, answer.citations[0].box)
 
     The asynchronous methods carry the prefix ``a`` and are the implementation;
-    the others run them on the agent's own loop, so they work in notebooks too.
+    their twins without it take the same and run them on the agent's own loop, so
+    they work in notebooks too.
     One agent may be used from many threads.
 
     Args:
@@ -109,7 +111,7 @@ class CogAgent:
 
     # --- ingest ------------------------------------------------------------
 
-    def ingest(
+    async def aingest(
         self,
         sources: Sequence[Source | str | Path] | Source | str | Path = (),
         collection: str = "default",
@@ -135,16 +137,6 @@ class CogAgent:
             DiskFullError: If there is no space left; what was stored stays.
             StorageError: If the home cannot be written.
         """
-        return self._loop.run(self.aingest(sources, collection, on_progress, retry_failed))
-
-    async def aingest(
-        self,
-        sources: Sequence[Source | str | Path] | Source | str | Path = (),
-        collection: str = "default",
-        on_progress: Callable[[Progress], None] | None = None,
-        retry_failed: bool = False,
-    ) -> IngestReport:
-        """The asynchronous twin of :meth:`ingest`."""
         items = [sources] if isinstance(sources, Source | str | Path) else list(sources)
         cancelled = threading.Event()
         try:
@@ -154,13 +146,16 @@ class CogAgent:
         finally:
             cancelled.set()
 
+    ingest = synced(aingest)
+    """:meth:`aingest`, waited for."""
+
     def reindex(self, on_progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Embed everything in the home anew, with the embedders of the settings."""
         return self._loop.run(self._blocking(self._engine.reindex, on_progress))
 
     # --- search ------------------------------------------------------------
 
-    def search(
+    async def asearch(
         self,
         query: str = "",
         k: int = 10,
@@ -186,18 +181,6 @@ class CogAgent:
             NotFoundError: If there is no such collection.
             UnknownFieldError: If a filter names an unknown field.
         """
-        return self._loop.run(self.asearch(query, k, modality, image, collection, filters))
-
-    async def asearch(
-        self,
-        query: str = "",
-        k: int = 10,
-        modality: Literal["text", "image", "all"] = "all",
-        image: Any = None,
-        collection: str = "default",
-        filters: Filters | None = None,
-    ) -> list[Evidence]:
-        """The asynchronous twin of :meth:`search`."""
         if k < 1:
             raise InputError(f"k must be at least 1, not {k}.")
         if modality not in ("text", "image", "all"):
@@ -214,9 +197,12 @@ class CogAgent:
         )
         return found
 
+    search = synced(asearch)
+    """:meth:`asearch`, waited for."""
+
     # --- ask ---------------------------------------------------------------
 
-    def ask(
+    async def aask(
         self,
         question: str,
         images: Sequence[Any] = (),
@@ -225,6 +211,7 @@ class CogAgent:
         budget: Budget | None = None,
         filters: Filters | None = None,
         strict: bool = False,
+        choices: Sequence[str] | None = None,
     ) -> Answer:
         """Answer a question from a collection, with citations.
 
@@ -237,52 +224,25 @@ class CogAgent:
             filters: As for :meth:`search`.
             strict: Leave out what a language model wrote and the evidence does not
                 bear out, instead of marking it.
+            choices: 2 to 26 texts of which one is the answer: it becomes ``short``, and
+                ``distribution`` tells how probable each is. ``None`` for an open question.
 
         Raises:
-            InputError: If the question is empty or too long, or a picture unreadable.
+            InputError: If the question is empty or too long, a picture unreadable, or a
+                choice empty, too long or there twice.
             NotFoundError: If there is no such collection.
             ModelError: If a model fails.
         """
-        return self._loop.run(
-            self.aask(question, images, collection, planner, budget, filters, strict)
-        )
-
-    async def aask(
-        self,
-        question: str,
-        images: Sequence[Any] = (),
-        collection: str = "default",
-        planner: str | Planner | None = None,
-        budget: Budget | None = None,
-        filters: Filters | None = None,
-        strict: bool = False,
-    ) -> Answer:
-        """The asynchronous twin of :meth:`ask`."""
         run = await self._start(
-            question, images, collection, planner, budget, filters, strict=strict
+            question, images, collection, planner, budget, filters, strict, choices
         )
         async for event in run.events():
             if isinstance(event, DoneEvent):
                 return event.answer
         raise CogAgentError("the run ended without an answer.")
 
-    def stream(
-        self,
-        question: str,
-        images: Sequence[Any] = (),
-        collection: str = "default",
-        planner: str | Planner | None = None,
-        budget: Budget | None = None,
-        filters: Filters | None = None,
-        strict: bool = False,
-    ) -> Iterator[Event]:
-        """The events of an answer as it is made; takes what :meth:`ask` takes.
-
-        Errors come as a last ``error`` event, not as exceptions.
-        """
-        return self._loop.iterate(
-            self.astream(question, images, collection, planner, budget, filters, strict)
-        )
+    ask = synced(aask)
+    """:meth:`aask`, waited for."""
 
     async def astream(
         self,
@@ -293,11 +253,15 @@ class CogAgent:
         budget: Budget | None = None,
         filters: Filters | None = None,
         strict: bool = False,
+        choices: Sequence[str] | None = None,
     ) -> AsyncIterator[Event]:
-        """The asynchronous twin of :meth:`stream`."""
+        """The events of an answer as it is made; takes what :meth:`ask` takes.
+
+        Errors come as a last ``error`` event, not as exceptions.
+        """
         try:
             run = await self._start(
-                question, images, collection, planner, budget, filters, strict=strict
+                question, images, collection, planner, budget, filters, strict, choices
             )
             async for event in run.events():
                 yield event
@@ -307,38 +271,10 @@ class CogAgent:
             log.exception("a run failed")
             yield ErrorEvent(code="error", message=f"{type(error).__name__}: {error}")
 
+    stream = iterated(astream)
+    """:meth:`astream` for a plain ``for``."""
+
     # --- batch -------------------------------------------------------------
-
-    def batch(
-        self,
-        questions: Iterable[str | Mapping[str, Any] | BatchQuestion],
-        collection: str = "default",
-        planner: str | Planner | None = None,
-        budget: Budget | None = None,
-        jobs: int = 0,
-        on_progress: Callable[[BatchProgress], None] | None = None,
-    ) -> Iterator[BatchAnswer]:
-        """Answer many questions, several at a time; the answers come in their order.
-
-        A question that is malformed or fails is an answer with an ``error`` and
-        costs nothing else. Questions are taken as they are needed, so there may
-        be any number of them. Leaving early cancels those under way.
-
-        Args:
-            questions: Texts, :class:`BatchQuestion` objects or mappings of their fields.
-            collection: For questions that name none; likewise ``planner`` and ``budget``.
-            planner: One of your own is asked about several questions at once.
-            budget: The most one answer may cost.
-            jobs: How many questions are asked at once; 0 for as many as there are cores.
-            on_progress: Called from another thread for each answer.
-
-        Raises:
-            InputError: If there is no such planner, or ``questions`` are none.
-            NotFoundError: If a question needs ``collection`` and it is not there.
-        """
-        return self._loop.iterate(
-            self.abatch(questions, collection, planner, budget, jobs, on_progress)
-        )
 
     async def abatch(
         self,
@@ -348,19 +284,42 @@ class CogAgent:
         budget: Budget | None = None,
         jobs: int = 0,
         on_progress: Callable[[BatchProgress], None] | None = None,
+        strict: bool = False,
     ) -> AsyncIterator[BatchAnswer]:
-        """The asynchronous twin of :meth:`batch`."""
+        """Answer many questions, several at a time; the answers come in their order.
+
+        A question that is malformed or fails is an answer with an ``error`` and
+        costs nothing else. Questions are taken as they are needed, so there may
+        be any number of them. Leaving early cancels those under way.
+
+        Args:
+            questions: Texts, :class:`BatchQuestion` objects or mappings of their fields.
+            collection: For questions that name none; likewise ``planner``, ``budget`` and
+                ``strict``.
+            planner: One of your own is asked about several questions at once.
+            budget: The most one answer may cost.
+            jobs: How many questions are asked at once; 0 for as many as there are cores.
+            on_progress: Called from another thread for each answer.
+            strict: As for :meth:`ask`.
+
+        Raises:
+            InputError: If there is no such planner, or ``questions`` are none.
+            NotFoundError: If a question needs ``collection`` and it is not there.
+        """
         one = isinstance(questions, str | bytes | Mapping | BatchQuestion)
         if one or not isinstance(questions, Iterable):
             raise InputError("a batch takes many questions.", remedy="Pass a list of them.")
-        batch = self._batch(collection, planner, budget, jobs)
+        batch = self._batch(collection, planner, budget, jobs, strict)
         tally = Tally(len(questions) if isinstance(questions, Sized) else None)
         numbered = Intake().number(questions)
         async with aclosing(batch.answers(numbered, tally, on_progress)) as answers:
             async for answer in answers:
                 yield answer
 
-    def batch_file(
+    batch = iterated(abatch)
+    """:meth:`abatch` for a plain ``for``."""
+
+    async def abatch_file(
         self,
         questions: str | Path,
         answers: str | Path,
@@ -371,6 +330,7 @@ class CogAgent:
         resume: bool = False,
         overwrite: bool = False,
         on_progress: Callable[[BatchProgress], None] | None = None,
+        strict: bool = False,
     ) -> BatchReport:
         """Answer a file of questions into another, both JSON Lines.
 
@@ -388,6 +348,7 @@ class CogAgent:
             resume: Keep the answers that are there and go on behind them.
             overwrite: Forget what is there.
             on_progress: Called from another thread for each answer.
+            strict: See there.
 
         Raises:
             InputError: If a file cannot be used, holds something and neither is
@@ -395,28 +356,8 @@ class CogAgent:
             NotFoundError: If a question needs ``collection`` and it is not there.
             DiskFullError: If there is no space left; what was written stays.
         """
-        return self._loop.run(
-            self.abatch_file(
-                questions, answers, collection, planner, budget, jobs, resume, overwrite,
-                on_progress,
-            )
-        )  # fmt: skip
-
-    async def abatch_file(
-        self,
-        questions: str | Path,
-        answers: str | Path,
-        collection: str = "default",
-        planner: str | Planner | None = None,
-        budget: Budget | None = None,
-        jobs: int = 0,
-        resume: bool = False,
-        overwrite: bool = False,
-        on_progress: Callable[[BatchProgress], None] | None = None,
-    ) -> BatchReport:
-        """The asynchronous twin of :meth:`batch_file`."""
         return await answer_file(
-            self._batch(collection, planner, budget, jobs),
+            self._batch(collection, planner, budget, jobs, strict),
             Path(questions),
             Path(answers),
             resume=resume,
@@ -424,6 +365,9 @@ class CogAgent:
             blocking=self._blocking,
             on_progress=on_progress,
         )
+
+    batch_file = synced(abatch_file)
+    """:meth:`abatch_file`, waited for."""
 
     # --- look --------------------------------------------------------------
 
@@ -497,9 +441,10 @@ class CogAgent:
         planner: str | Planner | None,
         budget: Budget | None,
         filters: Filters | None,
-        *,
         strict: bool,
+        choices: Sequence[str] | None,
     ) -> Run:
+        offered = checked_choices(choices)
         tools = await self._blocking(self._engine.tools, collection, filters, images)
         return Run(
             question,
@@ -509,6 +454,7 @@ class CogAgent:
             blocking=self._blocking,
             budget=budget or Budget(),
             pictures=len(images),
+            choices=offered,
         )
 
     def _batch(
@@ -517,6 +463,7 @@ class CogAgent:
         planner: str | Planner | None,
         budget: Budget | None,
         jobs: int,
+        strict: bool,
     ) -> Batch:
         if jobs < 0:
             raise InputError(f"jobs cannot be {jobs}.", remedy="0 takes the machine's cores.")
@@ -538,6 +485,8 @@ class CogAgent:
                 planner if question.planner is None else question.planner,
                 question.budget or budget,
                 question.filters,
+                strict if question.strict is None else question.strict,
+                question.choices or None,
             )
 
         return Batch(asking, ready, LoopExecutor(jobs or max(2, self.settings.threads())))

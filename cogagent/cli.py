@@ -55,6 +55,9 @@ class _Globals:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 CollectionName = Annotated[str, typer.Option("--collection", help="Which collection.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Leave out what the evidence does not bear out.")
+]
 PlannerName = Annotated[str | None, typer.Option(help="Which planner; rules by default.")]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Steps a question, at most.")]
 Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds a question, at most.")]
@@ -117,9 +120,11 @@ def ask(
     collection: CollectionName = "default",
     planner: PlannerName = None,
     stream: Annotated[bool, typer.Option("--stream", help="Show the steps as they go.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Leave out what the evidence does not bear out.")
-    ] = False,
+    strict: Strict = False,
+    choice: Annotated[
+        list[str] | None,
+        typer.Option(help="One of the possible answers; name each so.", metavar="TEXT"),
+    ] = None,
     show: Annotated[
         Path | None,
         typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
@@ -132,7 +137,7 @@ def ask(
     with _agent() as agent:
         keywords: dict[str, Any] = {
             "images": image or [], "collection": collection, "planner": planner,
-            "budget": _budget(max_steps, timeout), "strict": strict,
+            "budget": _budget(max_steps, timeout), "strict": strict, "choices": choice,
         }  # fmt: skip
         answer = (
             _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
@@ -165,6 +170,7 @@ def batch(
     ] = False,
     collection: CollectionName = "default",
     planner: PlannerName = None,
+    strict: Strict = False,
     max_steps: MaxSteps = None,
     timeout: Timeout = None,
     jobs: Annotated[
@@ -184,6 +190,7 @@ def batch(
             resume=resume,
             overwrite=overwrite,
             on_progress=show,
+            strict=strict,
         )
     if _wants_json(as_json):
         _print_json(report)
@@ -477,6 +484,10 @@ def _corners(box: Box) -> str:
 def _print_answer(answer: Answer) -> None:
     if answer.short:
         print(f"{answer.short}\n")
+    for choice, probability in answer.distribution.items():
+        print(f"{probability:6.1%}  {_one_line(choice, 80)}")
+    if answer.distribution:
+        print()
     print(answer.text)
     for citation in answer.citations:
         box = ", ".join(f"{value:.3f}" for value in citation.box)

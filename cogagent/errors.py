@@ -171,9 +171,15 @@ class WorkerCrashedError(DocumentError):
 
 
 class ModelError(CogAgentError):
-    """An embedder, reader, language model or OCR engine failed."""
+    """An embedder, reader, language model or OCR engine failed.
+
+    Attributes:
+        answer: Where a question was being answered, an ``Answer`` of outcome ``failed``:
+            what had been found and written by then.
+    """
 
     code = "model"
+    answer: Any = None
 
 
 class MissingPackageError(ModelError):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
-from typing import Any, TypeVar
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from cogagent.errors import InputError
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class LoopThread:
@@ -91,3 +94,51 @@ class LoopThread:
                 )
                 self._thread.start()
             return self._loop
+
+
+class Looped(Protocol):
+    """What has a loop of its own."""
+
+    _loop: LoopThread
+
+
+S = TypeVar("S", bound=Looped)
+
+
+def synced(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], T]:
+    """The synchronous twin of a coroutine method whose name begins with ``a``.
+
+    It takes the same arguments and waits, on the object's own loop.
+    """
+
+    def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = self._loop.run(getattr(self, method.__name__)(*args, **kwargs))
+        return result
+
+    return _named(twin, method)
+
+
+def iterated(
+    method: Callable[Concatenate[S, P], AsyncIterator[T]],
+) -> Callable[Concatenate[S, P], Iterator[T]]:
+    """The synchronous twin of a method that gives an asynchronous iterator."""
+
+    def twin(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self._loop.iterate(getattr(self, method.__name__)(*args, **kwargs))
+
+    return _named(twin, method)
+
+
+def _named(
+    twin: Callable[Concatenate[S, P], T], method: Callable[..., Any]
+) -> Callable[Concatenate[S, P], T]:
+    """The twin with the documentation of the method, as ``help`` shows it."""
+    update_wrapper(twin, method)
+    twin.__name__ = method.__name__.removeprefix("a")
+    twin.__qualname__ = method.__qualname__.replace(method.__name__, twin.__name__)
+    signature = inspect.signature(method)
+    given = str(signature.return_annotation).removeprefix("Async")
+    twin.__signature__ = signature.replace(return_annotation=given)  # type: ignore[attr-defined]
+    return twin

@@ -463,7 +463,8 @@ class Claim(Record):
     """As it stands in the answer, markers included."""
     start: int
     end: int
-    """Characters of the text that was checked."""
+    """Characters of the text that was checked; none (``start == end``) of a claim that a
+    strict answer leaves out."""
     markers: tuple[int, ...] = ()
     verdict: Verdict
     objections: tuple[Objection, ...] = ()
@@ -499,7 +500,10 @@ class Answer(Record):
     text: str
     """The answer with markers such as ``[1]``; says what was searched when abstaining."""
     short: str = ""
-    """The answer alone: a phrase, name or number; empty when there is none."""
+    """The answer alone: a phrase, name, number or choice; empty when there is none."""
+    distribution: Mapping[str, float] = Field(default_factory=dict)
+    """Of a multiple choice: how probable each choice is, by the evidence, if one of them is
+    right; in their order, 1 together. All equal where nothing speaks for any."""
     citations: tuple[Citation, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     """Everything found, best first, over the whole run."""
@@ -591,8 +595,10 @@ class BatchQuestion(Record):
     budget: Budget | None = None
     filters: Mapping[str, Any] | None = None
     """As ``ask`` takes them."""
+    strict: bool | None = None
+    """``None`` for that of the batch."""
     choices: tuple[str, ...] = ()
-    """Carried to the answer."""
+    """As ``ask`` takes them, none for an open question; carried to the answer."""
     metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
     """Carried to the answer."""
 

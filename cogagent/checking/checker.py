@@ -7,15 +7,17 @@ asks a model that writes; one batch of short texts is embedded a check.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cogagent.checking.claims import Part, Sentence, claims
 from cogagent.checking.judging import Judged, judge, lacks, objections
 from cogagent.checking.pieces import Piece, prepare, rarity
-from cogagent.checking.quotes import Match, find
+from cogagent.checking.quotes import Match, alone, exact, find
 from cogagent.checking.weights import Weights, load
 from cogagent.models.base import TextEmbedder, Vectors
 from cogagent.types import (
@@ -34,6 +36,8 @@ MOST_SENTENCES = 200
 _SUPPORTING = 0.6
 """Share of the best sentence's words from which on a second one is shown too."""
 
+_QUOTED = re.compile(r"^(?P<said>\S(?:[^\n]*\S)?) \[(?P<marker>\d{1,4})\]$", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -44,12 +48,14 @@ class Draft:
         evidence_id: Of the evidence; one that is not there makes an objection.
         page: The page it names; ``None`` if it names none.
         quote: The words it says stand there; empty if it gives none.
+        start: The character of the evidence where they begin, where they may stand twice.
     """
 
     marker: int
     evidence_id: str
     page: int | None = None
     quote: str = ""
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,9 @@ class Checker:
     ) -> Checked:
         """Check every sentence of an answer.
 
+        A line that only repeats the quote of its marker needs no model: it is
+        supported if whole sentences, or rows, of the evidence stand there so.
+
         Args:
             text: The answer, with markers such as ``[1]`` or ``[1, 3]`` behind its claims.
             evidence: All that it may cite.
@@ -101,7 +110,8 @@ class Checker:
         if drafts is None:
             drafts = [Draft(n, piece.id) for n, piece in enumerate(evidence, 1)]
         run = _Run(evidence, {draft.marker: draft for draft in drafts})
-        sentences = claims(text)[:MOST_SENTENCES]
+        quoted = run.quoted(text)
+        sentences = claims(_without(text, quoted))[:MOST_SENTENCES]
         judged = [[run.judge(part) for part in sentence.parts] for sentence in sentences]
         wanted = list(dict.fromkeys(t for row in judged for j in row for t in j.texts()))
         vectors = self._embedder.embed(wanted) if wanted else np.zeros((0, 1), np.float32)
@@ -110,6 +120,7 @@ class Checker:
             run.claim(sentence, row, known, self._weights)
             for sentence, row in zip(sentences, judged, strict=True)
         ]
+        found = sorted([*quoted, *found], key=lambda claim: claim.start)
         return Checked(text, tuple(found), tuple(run.citations(found)))
 
 
@@ -117,19 +128,59 @@ class _Run:
     """The evidence of one check, taken apart once."""
 
     def __init__(self, evidence: Sequence[Evidence], drafts: Mapping[int, Draft]) -> None:
-        self.pieces = {piece.id: prepare(piece) for piece in evidence}
+        self.evidence = {piece.id: piece for piece in evidence}
         self.drafts = drafts
-        self.rare = rarity(self.pieces.values())
         self.quotes = {
-            marker: find(draft.quote, piece.evidence.text, piece.folded)
+            marker: self._find(draft)
             for marker, draft in drafts.items()
-            if draft.quote and (piece := self.pieces.get(draft.evidence_id)) is not None
+            if draft.quote and draft.evidence_id in self.evidence
         }
+
+    @cached_property
+    def pieces(self) -> dict[str, Piece]:
+        """The evidence taken apart; not before a sentence has to be judged."""
+        return {key: prepare(piece) for key, piece in self.evidence.items()}
+
+    @cached_property
+    def rare(self) -> Mapping[str, float]:
+        """How telling each of its words is."""
+        return rarity(self.pieces.values())
+
+    def _find(self, draft: Draft) -> Match:
+        text = self.evidence[draft.evidence_id].text
+        found = exact(draft.quote, text, draft.start)
+        return found or find(draft.quote, text, self.pieces[draft.evidence_id].folded)
+
+    def quoted(self, text: str) -> list[Claim]:
+        """The lines of an answer that only repeat the quote of the marker behind them."""
+        found: list[Claim] = []
+        for line in _QUOTED.finditer(text):
+            marker = int(line["marker"])
+            match = self.quotes.get(marker)
+            if match is None or match.kind != "exact":
+                continue
+            piece = self.evidence[self.drafts[marker].evidence_id]
+            said = " ".join(piece.text[match.start : match.end].split())
+            rows = piece.modality != "text"
+            if line["said"] != said or not alone(piece.text, match.start, match.end, lines=rows):
+                continue
+            against = tuple(self._of_citations([marker]))
+            support = Support(
+                marker=marker, evidence_id=piece.id, start=match.start, end=match.end, score=1.0
+            )
+            found.append(
+                Claim(
+                    text=line[0], start=line.start(), end=line.end(), markers=(marker,),
+                    verdict="unsupported" if against else "supported", objections=against,
+                    support=() if against else (support,),
+                )
+            )  # fmt: skip
+        return found
 
     def cited(self, markers: Iterable[int]) -> list[Piece]:
         """The pieces that exist of those that markers cite."""
         ids = [self.drafts[marker].evidence_id for marker in markers if marker in self.drafts]
-        return [self.pieces[key] for key in dict.fromkeys(ids) if key in self.pieces]
+        return [self.pieces[key] for key in dict.fromkeys(ids) if key in self.evidence]
 
     def judge(self, part: Part) -> Judged:
         """A part against what it cites; one that cites nothing, against everything."""
@@ -179,7 +230,7 @@ class _Run:
         found: list[Objection] = []
         for marker in markers:
             draft = self.drafts.get(marker)
-            piece = self.pieces.get(draft.evidence_id) if draft else None
+            piece = self.evidence.get(draft.evidence_id) if draft else None
             if draft is None or piece is None:
                 found.append(
                     Objection(reason="no such citation", detail=f"[{marker}]", marker=marker)
@@ -190,7 +241,7 @@ class _Run:
                 found.append(
                     Objection(reason="quote not there", detail=draft.quote, marker=marker)
                 )
-            if draft.page is not None and draft.page not in _pages(piece.evidence, quote):
+            if draft.page is not None and draft.page not in _pages(piece, quote):
                 found.append(Objection(reason="wrong page", detail=str(draft.page), marker=marker))
         return found
 
@@ -227,13 +278,20 @@ class _Run:
         """A citation for each marker used: the quote given, else what supports its claims."""
         made: list[Citation] = []
         for marker in sorted({marker for claim in found for marker in claim.markers}):
-            cited = self.cited([marker])
-            if not cited:
+            draft = self.drafts.get(marker)
+            piece = self.evidence.get(draft.evidence_id) if draft else None
+            if piece is None:
                 continue
-            piece = cited[0].evidence
             support = [s for claim in found for s in claim.support if s.marker == marker]
             made.append(_citation(marker, piece, self.quotes.get(marker), support))
         return made
+
+
+def _without(text: str, claims: Iterable[Claim]) -> str:
+    """``text`` with blanks where ``claims`` stand, so that all else keeps its place."""
+    for claim in claims:
+        text = text[: claim.start] + " " * (claim.end - claim.start) + text[claim.end :]
+    return text
 
 
 def _citation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cogagent.documents.sentences import sentences
@@ -10,6 +11,7 @@ from cogagent.documents.sentences import sentences
 _GROUP = r"\[\s*+\d{1,4}(?:\s*+(?:,|;|-|\u2013)\s*+\d{1,4})*\s*+\]"
 # From the first of a run of white space only, or a long one would take quadratic time.
 _MARKERS = re.compile(rf"(?:(?<!\s)\s*+|(?=\[)){_GROUP}(?:\s*+{_GROUP})*")
+_OPEN = re.compile(r"(?:\s*+\[[\d\s,;\u2013-]*+\]?)*+\s*+")
 _NUMBERS = re.compile(r"(\d+)(?:\s*[-\u2013]\s*(\d+))?")
 _MOST_IN_A_RANGE = 50
 _NO_CLAIM = re.compile(
@@ -72,7 +74,7 @@ def claims(text: str) -> list[Sentence]:
     marker of a sentence is covered by that marker.
     """
     found = []
-    for start, end in _ranges(text):
+    for start, end in ranges(text):
         piece = text[start:end]
         bare = _BULLET.sub("", _MARKERS.sub("", piece)).strip()
         cited = _MARKERS.search(piece) is not None
@@ -84,8 +86,8 @@ def claims(text: str) -> list[Sentence]:
     return found
 
 
-def _ranges(text: str) -> list[tuple[int, int]]:
-    """Sentences, lines apart, with the markers behind their full stops."""
+def ranges(text: str) -> list[tuple[int, int]]:
+    """Sentences as character ranges, lines apart, with the markers behind their full stops."""
     found: list[tuple[int, int]] = []
     for line in re.finditer(r"[^\n]+", text):
         # Markers are blanked, so that no rule of the splitter trips over them.
@@ -103,6 +105,35 @@ def _ranges(text: str) -> list[tuple[int, int]]:
             if not _WORD.search(_MARKERS.sub("", tail)):
                 found[-1] = (found[-1][0], offset + marks[-1][1])
     return found
+
+
+def settled(text: str) -> list[tuple[int, int]]:
+    """The :func:`ranges` of a text that goes on which stay as they are.
+
+    The last sentence may go on, and so may the markers behind the one before it.
+    """
+    found = ranges(text)
+    while len(found) > 1 and _OPEN.fullmatch(text, *found[-1]):
+        found.pop()
+    return found[:-1]
+
+
+def renumbered(text: str, numbers: Mapping[int, int]) -> str:
+    """``text`` with its markers numbered anew, one in each pair of brackets.
+
+    Args:
+        text: With markers in any form: ``[1]``, ``[1, 3]``, ``[1-3]``, ``[1][3]``.
+        numbers: The new number of each; a marker that is not among them is left out.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        new = dict.fromkeys(numbers[old] for old in _numbers(match[0]) if old in numbers)
+        if not new:
+            return ""
+        before = match[0][: len(match[0]) - len(match[0].lstrip())]
+        return before + "".join(f"[{number}]" for number in new)
+
+    return _MARKERS.sub(replaced, text)
 
 
 def _parts(text: str, start: int, end: int) -> list[Part]:

@@ -6,12 +6,11 @@ import re
 from collections.abc import Sequence
 
 from cogagent.checking.checker import Checked
-from cogagent.types import Answer, Claim, Outcome
+from cogagent.types import Claim, Outcome
 
 MARK = {"unsupported": "[not supported]", "uncited": "[no source]"}
 """What stands behind a sentence that did not pass."""
 NOTHING_LEFT = "Nothing that was written could be found in the evidence cited."
-_ANSWERED: frozenset[Outcome] = frozenset({"answered", "partial"})
 
 
 def mark(checked: Checked) -> str:
@@ -37,48 +36,9 @@ def strip(checked: Checked) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 
-def apply(answer: Answer, checked: Checked, *, strict: bool = False) -> Answer:
-    """``answer`` with what the check found: text, claims, citations, outcome.
-
-    Sentences not supported are marked; with ``strict`` they are removed, and
-    ``answered`` becomes ``partial``, or ``abstained`` if no claim is left. The
-    claims are those of the text as it was written, removed ones included.
-
-    Args:
-        answer: The answer whose text was checked.
-        checked: What was found.
-        strict: Remove instead of marking.
-    """
-    bad = [claim for claim in checked.claims if claim.verdict != "supported"]
-    known = {citation.marker for citation in checked.citations}
-    if not strict or not bad:
-        return answer.model_copy(
-            update={
-                "text": mark(checked) if bad else checked.text,
-                "claims": checked.claims,
-                "citations": checked.citations,
-            }
-        )
-    left = {m for claim in checked.claims if claim.verdict == "supported" for m in claim.markers}
-    outcome = answer.outcome
-    text = strip(checked)
-    if outcome in _ANSWERED:
-        outcome = "partial" if left & known else "abstained"
-    kept = tuple(c for c in checked.citations if c.marker in left)
-    nearest = checked.citations[0] if checked.citations and not kept else None
-    return answer.model_copy(
-        update={
-            "text": text if left else f"{NOTHING_LEFT} {text}".strip(),
-            "short": answer.short if _stands(answer.short, checked.claims) else "",
-            "claims": checked.claims,
-            "citations": kept,
-            "closest": answer.closest or nearest,
-            "outcome": outcome,
-        }
-    )  # fmt: skip
-
-
-def _stands(short: str, claims: Sequence[Claim]) -> bool:
-    """Whether the short answer stands in a claim that is kept."""
-    plain = short.casefold()
-    return any(c.verdict == "supported" and plain in c.text.casefold() for c in claims)
+def outcome(claims: Sequence[Claim], *, strict: bool) -> Outcome:
+    """What an answer of these claims is; removed ones, if ``strict``, included."""
+    supported = [claim.verdict == "supported" for claim in claims]
+    if not any(supported):
+        return "abstained" if strict or not supported else "partial"
+    return "answered" if all(supported) else "partial"

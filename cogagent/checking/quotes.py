@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from cogagent.checking.fold import Folded, fold
+from cogagent.documents.sentences import sentences
 from cogagent.reading.question import STOPWORDS
 from cogagent.types import MatchKind
 
@@ -54,8 +55,8 @@ def find(quote: str, text: str, folded: Folded | None = None) -> Match:
         text: The evidence.
         folded: ``fold(text)`` where the caller has it.
     """
-    if quote.strip() and (at := _whole(quote, text, 0)) >= 0:
-        return Match("exact", 1.0, at, at + len(quote))
+    if match := exact(quote, text):
+        return match
     hay = folded or fold(text)
     pieces = [p for part in _ELLIPSIS.split(quote) if (p := fold(part).text.strip(_MARKS))]
     if not pieces or not hay.text:
@@ -69,6 +70,32 @@ def find(quote: str, text: str, folded: Folded | None = None) -> Match:
         place = at + len(piece)
     start, end = hay.range(first or 0, place)
     return Match("normalised", 1.0, start, end)
+
+
+def exact(quote: str, text: str, start: int = 0) -> Match | None:
+    """Where ``quote`` stands letter for letter: from ``start`` on, else anywhere."""
+    if not quote.strip():
+        return None
+    at = _whole(quote, text, start)
+    if at < 0 < start:
+        at = _whole(quote, text, 0)
+    return Match("exact", 1.0, at, at + len(quote)) if at >= 0 else None
+
+
+def alone(text: str, start: int, end: int, *, lines: bool) -> bool:
+    """Whether whole sentences stand between two places of ``text``.
+
+    Args:
+        text: The evidence.
+        start: First character.
+        end: One past the last.
+        lines: Whole lines will do, as in tables.
+    """
+    cut = sentences(text)
+    before, behind = text[:start].rstrip(" \t"), text[end:].lstrip(" \t")
+    opens = any(first == start for first, _ in cut) or (lines and before[-1:] in ("", "\n"))
+    closes = any(last == end for _, last in cut) or (lines and behind[:1] in ("", "\n"))
+    return opens and closes
 
 
 def _whole(piece: str, text: str, start: int) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import replace
 
-from cogagent.errors import BudgetError, CogAgentError, InputError
+from cogagent.errors import BudgetError, CogAgentError, InputError, ModelError
 from cogagent.pipelines.compose import Composed, Composer, RunBlocking
 from cogagent.planners.base import Planner, PlanState
 from cogagent.planners.rules import split_question
@@ -47,6 +48,7 @@ class Run:
         blocking: Runs a blocking call elsewhere.
         budget: The most the run may cost.
         pictures: How many pictures came with the question.
+        choices: One of which is the answer; none for an open question.
 
     Raises:
         InputError: If the question is empty or over 20,000 characters.
@@ -62,6 +64,7 @@ class Run:
         blocking: RunBlocking,
         budget: Budget,
         pictures: int = 0,
+        choices: Sequence[str] = (),
     ) -> None:
         if not question.strip():
             raise InputError("the question is empty.")
@@ -77,6 +80,7 @@ class Run:
         self._blocking = blocking
         self._budget = budget
         self._pictures = pictures
+        self._choices = choices
         self._started = time.monotonic()
         self._steps: list[Step] = []
         self._rankings: list[list[str]] = []
@@ -98,22 +102,43 @@ class Run:
         evidence = self._ranked()
         parts = split_question(self._question)
         composed = Composed("failed", "")
-        async for part in self._composer.compose(self._question, parts, evidence, self._blocking):
-            if isinstance(part, str):
-                yield TokenEvent(text=part)
-            else:
-                composed = part
+        written: list[str] = []
+        try:
+            async for part in self._composer.compose(
+                self._question, parts, evidence, self._blocking, self._choices
+            ):
+                if isinstance(part, str):
+                    written.append(part)
+                    yield TokenEvent(text=part)
+                else:
+                    composed = part
+        except ModelError as error:
+            # What was found is not lost with what failed to be made of it.
+            failed = Composed("failed", "".join(written))
+            error.answer = self._answer(failed, evidence, str(error))
+            raise
+        if exhausted:
+            composed = replace(composed, outcome="budget_exhausted")
+        reason = exhausted or step.reason or "the planner is done"
+        answer = self._answer(composed, evidence, reason)
+        for citation in answer.citations:
+            yield CitationEvent(citation=citation)
+        yield UsageEvent(usage=answer.usage)
+        yield DoneEvent(answer=answer)
+
+    def _answer(self, composed: Composed, evidence: tuple[Evidence, ...], reason: str) -> Answer:
         usage = Usage(
             steps=len(self._steps),
             searches=len(self._rankings),
             seconds=round(time.monotonic() - self._started, 4),
             **_written(composed),
         )
-        answer = Answer(
+        return Answer(
             question=self._question,
-            outcome="budget_exhausted" if exhausted else composed.outcome,
+            outcome=composed.outcome,
             text=composed.text,
             short=composed.short,
+            distribution=composed.distribution,
             citations=composed.citations,
             evidence=evidence,
             steps=tuple(self._steps),
@@ -121,14 +146,10 @@ class Run:
             closest=composed.closest,
             confidence=composed.confidence,
             usage=usage,
-            stop_reason=exhausted or step.reason or "the planner is done",
+            stop_reason=reason,
             claims=composed.claims,
             warnings=composed.warnings,
         )
-        for citation in answer.citations:
-            yield CitationEvent(citation=citation)
-        yield UsageEvent(usage=usage)
-        yield DoneEvent(answer=answer)
 
     async def _execute(self, step: Step) -> tuple[list[Evidence], Step]:
         """Run the queries of a step at once; the new evidence, and the step as it went."""
@@ -232,8 +253,9 @@ class Run:
 
 
 def _written(composed: Composed) -> dict[str, int]:
-    """What a language model that wrote an answer cost."""
-    cost = composed.usage
-    if cost is None or cost.cached:
-        return {}
-    return {"model_calls": 1, "tokens": cost.prompt_tokens + cost.written_tokens}
+    """What the texts cost that a language model wrote for an answer."""
+    cost = [usage for usage in composed.usage if not usage.cached]
+    return {
+        "model_calls": len(cost),
+        "tokens": sum(usage.prompt_tokens + usage.written_tokens for usage in cost),
+    }

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from cogagent.checking.checker import Checker, Draft
+from cogagent.checking.injection import warnings
+from cogagent.checking.marking import NOTHING_LEFT, mark, outcome, strip
 from cogagent.models.mllm import ModelUsage
+from cogagent.pipelines.choices import level
+from cogagent.pipelines.choosing import Chooser
 from cogagent.reading.passage import Passage, Reading
 from cogagent.reading.pictures import read_pictures
 from cogagent.reading.reader import ExtractiveReader
@@ -26,8 +31,13 @@ class Composed:
     confidence: float = 0.0
     claims: tuple[Claim, ...] = ()
     warnings: tuple[str, ...] = ()
-    usage: ModelUsage | None = None
-    """What a language model that wrote it cost."""
+    usage: tuple[ModelUsage, ...] = ()
+    """What the texts cost that a language model wrote for it."""
+    distribution: Mapping[str, float] = field(default_factory=dict)
+    """Of the choices, if there were any."""
+
+
+NOTHING_THERE = "There is nothing in this collection to answer from."
 
 
 RunBlocking = Callable[..., Awaitable[Any]]
@@ -43,6 +53,7 @@ class Composer(Protocol):
         parts: Sequence[str],
         evidence: Sequence[Evidence],
         blocking: RunBlocking,
+        choices: Sequence[str] = (),
     ) -> AsyncIterator[str | Composed]:
         """The answer to ``question``: its text piece by piece, then the whole of it.
 
@@ -54,6 +65,7 @@ class Composer(Protocol):
                 sides have been searched for but are no questions.
             evidence: Best first.
             blocking: Runs a blocking call elsewhere.
+            choices: One of which is the answer, two or more; none for an open question.
         """
         ...
 
@@ -68,10 +80,18 @@ class ExtractiveComposer:
 
     Args:
         reader: Finds the sentence, row or tag that answers.
+        checker: Checks the quotes like any answer.
+        chooser: Tells choices apart.
+        strict: Leave out what is not borne out, instead of marking it.
     """
 
-    def __init__(self, reader: ExtractiveReader) -> None:
+    def __init__(
+        self, reader: ExtractiveReader, checker: Checker, chooser: Chooser, *, strict: bool = False
+    ) -> None:
         self._reader = reader
+        self._checker = checker
+        self._chooser = chooser
+        self._strict = strict
 
     async def compose(
         self,
@@ -79,83 +99,139 @@ class ExtractiveComposer:
         parts: Sequence[str],
         evidence: Sequence[Evidence],
         blocking: RunBlocking,
+        choices: Sequence[str] = (),
     ) -> AsyncIterator[str | Composed]:
         """The answer to ``question``; see :class:`Composer`."""
-        composed: Composed = await blocking(self._compose, question, parts, evidence)
+        composed: Composed = await blocking(self._compose, question, parts, evidence, choices)
         for piece in pieces(composed.text):
             yield piece
         yield composed
 
     def _compose(
-        self, question: str, parts: Sequence[str], evidence: Sequence[Evidence]
+        self,
+        question: str,
+        parts: Sequence[str],
+        evidence: Sequence[Evidence],
+        choices: Sequence[str],
     ) -> Composed:
+        if choices:
+            return self._chosen(question, evidence, choices)
         asked = [part for part in parts if part.endswith("?")]
         if len(asked) < 2:
             asked = [question]
-        findings = [(part, self._find(part, evidence)) for part in asked]
+        passages = _passages(evidence)
+        findings = [(part, self._find(part, passages)) for part in asked]
         answered = [reading for _, reading in findings if reading is not None and reading.answered]
         if not answered:
-            return self._abstain(evidence, findings[0][1])
-        citations: list[Citation] = []
-        sentences: list[str] = []
-        for reading in answered:
-            cited = _cite(len(citations) + 1, reading, evidence)
-            place = (cited.evidence_id, cited.quote)
-            known = [c for c in citations if (c.evidence_id, c.quote) == place]
-            citation = known[0] if known else cited
-            if not known:
-                citations.append(citation)
-            sentences.append(f"{' '.join(citation.quote.split())} [{citation.marker}]")
+            return _abstention(evidence, findings[0][1])
         missed = [part for part, reading in findings if reading is None or not reading.answered]
-        if missed:
-            sentences.append("Not found: " + " ".join(missed))
-        shorts = dict.fromkeys(_short(reading, evidence) for reading in answered)
-        return Composed(
-            outcome="partial" if missed else "answered",
-            text="\n".join(sentences),
-            short="; ".join(short for short in shorts if short),
-            citations=tuple(citations),
-            confidence=min(reading.confidence for reading in answered),
-        )
+        shorts = [_short(reading, evidence) for reading in answered]
+        return self._quoted(answered, shorts, missed, evidence)
 
-    def _find(self, question: str, evidence: Sequence[Evidence]) -> Reading | None:
-        """What answers ``question``; its passage number counts in ``evidence``."""
-        passages = [
-            Passage(piece.text, piece.modality, piece.title, piece.score, piece.context)
-            for piece in evidence
-        ]
+    def _chosen(
+        self, question: str, evidence: Sequence[Evidence], choices: Sequence[str]
+    ) -> Composed:
+        """The most probable choice, under the words that speak for it."""
+        passages = _passages(evidence)
+        reading = self._find(question, passages)
+        if reading is None:
+            return replace(_abstention(evidence, None), distribution=level(choices))
+        chosen = self._chooser.choose(question, choices, reading, passages)
+        distribution = dict(zip(choices, chosen.probabilities, strict=True))
+        place = chosen.sentence
+        if place is None or not reading.answered:
+            composed = _abstention(evidence, reading)
+        else:
+            speaking = replace(reading, passage=place.passage, start=place.start, end=place.end)
+            composed = self._quoted([speaking], [choices[chosen.best]], [], evidence)
+        return replace(composed, distribution=distribution)
+
+    def _find(self, question: str, passages: Sequence[Passage]) -> Reading | None:
+        """What answers ``question``; its passage number counts in the evidence."""
         seen = read_pictures(question, passages)
         reading = seen or self._reader.read(question, passages)
         return reading if reading.passage is not None else None
 
-    @staticmethod
-    def _abstain(evidence: Sequence[Evidence], reading: Reading | None) -> Composed:
-        """Say that nothing answers, how much was read, and what came closest."""
-        if reading is None:
-            return Composed("abstained", "There is nothing in this collection to answer from.")
-        closest = _cite(1, reading, evidence)
-        documents = len({piece.document_id for piece in evidence})
+    def _quoted(
+        self,
+        readings: Sequence[Reading],
+        shorts: Sequence[str],
+        missed: Sequence[str],
+        evidence: Sequence[Evidence],
+    ) -> Composed:
+        """A line for each place that answers, checked; then what was not found."""
+        drafts: dict[tuple[int | None, int, int], Draft] = {}
+        lines, answers = [], []
+        for reading, short in zip(readings, shorts, strict=True):
+            place = (reading.passage, reading.start, reading.end)
+            draft = drafts.setdefault(place, _draft(len(drafts) + 1, reading, evidence))
+            lines.append(f"{' '.join(draft.quote.split())} [{draft.marker}]")
+            answers.append((draft.marker, short))
+        ids = {draft.evidence_id for draft in drafts.values()}
+        cited = [piece for piece in evidence if piece.id in ids]
+        checked = self._checker.check("\n".join(lines), cited, drafts.values())
+        reached = outcome(checked.claims, strict=self._strict)
+        text = strip(checked) if self._strict else mark(checked)
+        if missed:
+            text = "\n".join([text or NOTHING_LEFT, "Not found: " + " ".join(missed)])
+        kept = {
+            marker
+            for claim in checked.claims
+            for marker in claim.markers
+            if claim.verdict == "supported" or not self._strict
+        }
         return Composed(
-            outcome="abstained",
-            text=(
-                f"Not found: the {len(evidence)} best passages, from {documents} documents, do "
-                f"not answer this. Closest: \u201c{' '.join(closest.quote.split())}\u201d "
-                f"({closest.title}, page {closest.page})."
-            ),
-            closest=closest,
-            confidence=reading.confidence,
+            outcome="partial" if missed and kept else reached,
+            text=text or NOTHING_LEFT,
+            short="; ".join(dict.fromkeys(s for marker, s in answers if s and marker in kept)),
+            citations=tuple(c for c in checked.citations if c.marker in kept),
+            closest=checked.citations[0] if checked.citations and not kept else None,
+            confidence=min(reading.confidence for reading in readings),
+            claims=checked.claims,
+            warnings=tuple(warnings(cited)),
         )
 
 
-def _cite(marker: int, reading: Reading, evidence: Sequence[Evidence]) -> Citation:
+def _passages(evidence: Sequence[Evidence]) -> list[Passage]:
+    return [
+        Passage(piece.text, piece.modality, piece.title, piece.score, piece.context)
+        for piece in evidence
+    ]
+
+
+def _abstention(evidence: Sequence[Evidence], reading: Reading | None) -> Composed:
+    """Say that nothing answers, how much was read, and what came closest."""
+    if reading is None:
+        return Composed("abstained", NOTHING_THERE)
+    closest = _cite(reading, evidence)
+    documents = len({piece.document_id for piece in evidence})
+    return Composed(
+        outcome="abstained",
+        text=(
+            f"Not found: the {len(evidence)} best passages, from {documents} documents, do "
+            f"not answer this. Closest: \u201c{' '.join(closest.quote.split())}\u201d "
+            f"({closest.title}, page {closest.page})."
+        ),
+        closest=closest,
+        confidence=reading.confidence,
+        warnings=tuple(warnings([_piece(reading, evidence)])),
+    )
+
+
+def _draft(marker: int, reading: Reading, evidence: Sequence[Evidence]) -> Draft:
     piece = _piece(reading, evidence)
     quote = piece.text[reading.start : reading.end]
+    return Draft(marker, piece.id, quote=quote, start=reading.start)
+
+
+def _cite(reading: Reading, evidence: Sequence[Evidence]) -> Citation:
+    piece = _piece(reading, evidence)
     boxes = piece.locate(reading.start, reading.end)
     first = first_page_box(boxes)
     return Citation(
-        marker=marker, evidence_id=piece.id, document_id=piece.document_id, uri=piece.uri,
+        marker=1, evidence_id=piece.id, document_id=piece.document_id, uri=piece.uri,
         title=piece.title, modality=piece.modality, page=first.page, box=first.box, boxes=boxes,
-        quote=quote, verified=bool(quote) and quote in piece.text,
+        quote=piece.text[reading.start : reading.end], verified=reading.end > reading.start,
     )  # fmt: skip
 
 

@@ -19,8 +19,17 @@ from cogagent.indexes.store import Store
 from cogagent.indexes.writing import Space
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 from cogagent.models.cached import CachedMLLM
-from cogagent.models.factory import answer_model, image_embedder, minilm, text_embedder
-from cogagent.models.mllm import MLLM
+from cogagent.models.factory import (
+    answer_model,
+    image_embedder,
+    minilm,
+    span_model,
+    text_embedder,
+)
+from cogagent.models.mllm import MLLM, Capabilities
+from cogagent.models.shared import close_now
+from cogagent.models.showing import PictureCache
+from cogagent.pipelines.choosing import Chooser
 from cogagent.pipelines.compose import Composer, ExtractiveComposer
 from cogagent.pipelines.grounded import GroundedComposer
 from cogagent.pipelines.ingest import Ingestor
@@ -82,7 +91,7 @@ class Engine:
 
     @cached_property
     def _reader(self) -> ExtractiveReader:
-        return ExtractiveReader(minilm(self.settings))
+        return ExtractiveReader(minilm(self.settings), span_model(self.settings))
 
     @cached_property
     def pages(self) -> PageView:
@@ -107,15 +116,19 @@ class Engine:
             ModelError: If the language model that the settings name does not load.
         """
         with self._making:
+            embedder = minilm(self.settings)
+            checker = Checker(embedder)  # it was fitted to this one's cosines
             if self.answer_model is None:
-                return ExtractiveComposer(self._reader)
+                chooser = Chooser(embedder, span_model(self.settings))
+                return ExtractiveComposer(self._reader, checker, chooser, strict=strict)
             return GroundedComposer(
                 self.answer_model,
-                Checker(minilm(self.settings)),  # it was fitted to this one's cosines
+                checker,
                 self.text_embedder.count_tokens,
                 self._look,
                 self.settings.answers,
                 strict=strict,
+                pictures=self._pictures,
             )
 
     @cached_property
@@ -127,8 +140,18 @@ class Engine:
             return model
         return CachedMLLM(model, kept.cache_mb, kept.cache_seconds)
 
+    @cached_property
+    def _pictures(self) -> PictureCache:
+        kept = self.settings.answers
+        return PictureCache(kept.picture_cache_mb, kept.picture_cache_seconds)
+
     def _look(self, piece: Evidence) -> Raster:
-        return self.pages.region(piece.document_id, piece.page, piece.box)
+        """A picture among the evidence, no larger than the language model makes use of."""
+        can = self.answer_model.capabilities if self.answer_model else Capabilities()
+        place = (self.store.document(piece.document_id).content, piece.page, piece.box)
+        return self._pictures.cut(
+            place, lambda: self.pages.region(piece.document_id, piece.page, piece.box), can
+        )
 
     def planner(self, wanted: str | Planner | None) -> Planner:
         """A planner by name, or the caller's own.
@@ -215,7 +238,10 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Release files and processes."""
+        """Release files, processes and the language model."""
+        model = self.__dict__.pop("answer_model", None)
+        if model is not None:
+            close_now(model)
         for name in ("parsers", "unpackers"):
             if name in self.__dict__:
                 getattr(self, name).close()

@@ -8,6 +8,7 @@ import pytest
 
 from cogagent.checking.checker import Checker, Draft
 from cogagent.types import Evidence
+from tests.checking.conftest import piece
 
 
 def reasons(checker: Checker, evidence: list[Evidence], text: str) -> set[str]:
@@ -157,3 +158,63 @@ def test_hostile_evidence_is_read_in_time(checker: Checker) -> None:
     )
     assert checked.claims[0].verdict == "unsupported"
     assert time.process_time() - started < 10
+
+
+class NoEmbedder:
+    """Shows that nothing is embedded."""
+
+    def embed(self, texts: object, **_: object) -> object:
+        raise AssertionError(f"embedded: {texts}")
+
+
+QUOTE = "Fish survived below the ice."
+
+
+def test_a_line_that_only_quotes_needs_no_model(evidence: list[Evidence]) -> None:
+    checker = Checker(NoEmbedder())  # type: ignore[arg-type]
+    row = "Total sales | $1,496.5 | $1,202.9"
+    text = f"{QUOTE} [1]\n{row} [2]"
+    drafts = [Draft(1, "lake", 9, QUOTE), Draft(2, "sales", 7, row)]
+    checked = checker.check(text, evidence, drafts)
+    assert checked.supported
+    assert [claim.text for claim in checked.claims] == text.split("\n")
+    assert [(c.marker, c.quote, c.verified) for c in checked.citations] == [
+        (1, QUOTE, True), (2, row, True),
+    ]  # fmt: skip
+    (support,) = checked.claims[0].support
+    assert evidence[2].text[support.start : support.end] == QUOTE
+    assert support.score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "quote", "reason"),
+    [
+        (f"{QUOTE} [1]", QUOTE, "wrong page"),
+        ("It did not thaw until June. [1]", "It did not thaw until June.", "quote not there"),
+        ("thaw until April. [1]", "thaw until April.", "wrong page"),
+    ],
+)
+def test_a_quote_has_to_stand_where_it_is_said_to(
+    checker: Checker, evidence: list[Evidence], text: str, quote: str, reason: str
+) -> None:
+    checked = checker.check(text, evidence, [Draft(1, "lake", 4, quote)])
+    (claim,) = checked.claims
+    assert claim.verdict == "unsupported"
+    assert reason in {objection.reason for objection in claim.objections}
+
+
+def test_half_a_sentence_is_judged_like_any_claim(
+    checker: Checker, evidence: list[Evidence]
+) -> None:
+    quote = "thaw until April."
+    checked = checker.check(f"It did {quote} [1]", evidence, [Draft(1, "lake", None, quote)])
+    assert checked.claims[0].verdict == "unsupported"
+
+
+@pytest.mark.parametrize(
+    "said", ["I cannot swim.", "Not found: the wreck.", "It froze.[3] It thawed?", "See:"]
+)
+def test_a_quote_is_a_claim_whatever_it_says(checker: Checker, said: str) -> None:
+    found = [piece("odd", said)]
+    (claim,) = checker.check(f"{said} [1]", found, [Draft(1, "odd", quote=said)]).claims
+    assert (claim.verdict, claim.markers) == ("supported", (1,))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogagent.checking.claims import claims
+from cogagent.checking.claims import claims, ranges, renumbered, settled
 from cogagent.checking.names import Known, names
 
 KNOWN = Known(
@@ -33,6 +33,41 @@ def test_what_claims_nothing() -> None:
         "## Results\n**Summary**\nNot found: who?\nYes.\nHere are the figures:\n\n---\nIt rained."
     )
     assert [s.text for s in claims(text)] == ["It rained."]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("A is B [3].", "A is B [1]."),
+        ("A is B [1, 3].", "A is B [2][1]."),
+        ("A is B [1;3].", "A is B [2][1]."),
+        ("A is B [1-3].", "A is B [2][1]."),
+        ("A is B [1 \u2013 3].", "A is B [2][1]."),
+        ("A is B [1] [3].", "A is B [2][1]."),
+        ("A is B.[3][1] C is D. [ 3 ]", "A is B.[1][2] C is D. [1]"),
+        ("A is B [9], C is D [1][9].", "A is B, C is D [2]."),
+        ("A is B [9-12, 1].", "A is B [2]."),
+        ("A is B [12345] and [x] and [1", "A is B [12345] and [x] and [1"),
+    ],
+)
+def test_markers_are_numbered_anew_in_every_form(text: str, shown: str) -> None:
+    assert renumbered(text, {1: 2, 3: 1}) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("It is big. He is ", ["It is big."]),
+        ("It is big. [1] ", []),
+        ("It is big. [1] [2, ", []),
+        ("It is big. [1] He is dry. [2] We ", ["It is big. [1]", "He is dry. [2]"]),
+        ("It is big [1]\nHe ", ["It is big [1]"]),
+        ("", []),
+    ],
+)
+def test_a_sentence_is_settled_once_the_next_begins(text: str, whole: list[str]) -> None:
+    assert [text[start:end] for start, end in settled(text)] == whole
+    assert settled(text) == ranges(text)[: len(whole)]
 
 
 @given(st.text(alphabet="Ab .!?[]1,2-\n\u2013#*", max_size=120))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogagent.checking.fold import fold
-from cogagent.checking.quotes import find
+from cogagent.checking.quotes import alone, exact, find
 
 TEXT = (
     "The Panthers de-\nfense gave up just 308 points, ranking \u201csixth\u201d in the league; it "
@@ -70,3 +70,29 @@ def test_whole_words_of_a_text_are_found_in_it(text: str, data: st.DataObject) -
         return
     word = data.draw(st.sampled_from(words))
     assert find(word, text).kind in ("exact", "normalised") or not fold(word).text.strip(" '.-")
+
+
+def test_a_quote_that_stands_twice_is_found_where_it_was_read() -> None:
+    text = "Open daily. Closed in May. Open daily."
+    assert [exact("Open daily.", text, start).start for start in (0, 27, 30)] == [0, 27, 0]
+    assert exact("Open", "Opened", 0) is None
+    assert exact(" ", " a ", 1) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "line"),
+    [
+        ("It is not true.", True, True),
+        ("true.", False, False),
+        ("It is not", False, False),
+        ("Salaries | 5", False, True),
+        ("Salaries", False, False),
+        ("It is not true. Salaries | 5", False, True),
+    ],
+)
+def test_whether_a_quote_is_of_whole_sentences(words: str, sentence: bool, line: bool) -> None:
+    text = "It is not true. Salaries | 5\nRent | 7"
+    text = text.replace(". ", ".  ") if words not in text else text
+    start = text.index(words)
+    for lines, expected in ((False, sentence), (True, line)):
+        assert alone(text, start, start + len(words), lines=lines) is expected

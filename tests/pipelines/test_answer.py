@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cogagent.checking.checker import Checked, Checker, Draft
+from cogagent.checking.marking import NOTHING_LEFT
 from cogagent.errors import InputError, StorageError
 from cogagent.pipelines.answer import MAX_QUESTION, Run
+from cogagent.pipelines.choosing import Chooser
 from cogagent.pipelines.compose import ExtractiveComposer
 from cogagent.reading.passage import Reading
 from cogagent.reading.question import AnswerType
-from cogagent.testing.doubles import ListRetriever, ScriptedPlanner
-from cogagent.types import Answer, Budget, DoneEvent, Event, Evidence, Query, Step
+from cogagent.testing.doubles import HashTextEmbedder, ListRetriever, ScriptedPlanner
+from cogagent.types import Answer, Budget, Claim, DoneEvent, Event, Evidence, Query, Step
+from tests.pipelines.test_choices import NoSpans
 from tests.test_types import make_evidence
 
 
@@ -48,6 +53,12 @@ class Slow(ListRetriever):
         return super().retrieve(query, k)
 
 
+def composer(**changes: Any) -> ExtractiveComposer:
+    embedder = HashTextEmbedder()
+    reader: Any = FirstSentence()
+    return ExtractiveComposer(reader, Checker(embedder), Chooser(embedder, NoSpans()), **changes)
+
+
 async def in_thread(call: Any, *args: Any) -> Any:
     return await asyncio.to_thread(call, *args)
 
@@ -57,7 +68,7 @@ def run(question: str, steps: list[Step], tools: dict[str, Any], **changes: Any)
         arguments: dict[str, Any] = {
             "planner": ScriptedPlanner(steps),
             "tools": tools,
-            "composer": ExtractiveComposer(FirstSentence()),  # type: ignore[arg-type]
+            "composer": composer(),
             "blocking": in_thread,
             "budget": Budget(),
         }
@@ -185,7 +196,7 @@ def test_cancelling_returns_at_once() -> None:
             "What?",
             planner=ScriptedPlanner([step(1)]),
             tools={"text": Stuck([])},
-            composer=ExtractiveComposer(FirstSentence()),  # type: ignore[arg-type]
+            composer=composer(),
             blocking=in_thread,
             budget=Budget(),
         )
@@ -203,3 +214,26 @@ def test_cancelling_returns_at_once() -> None:
         return time.monotonic() - started
 
     assert asyncio.run(cancelled()) < 0.1
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_quotes_go_through_the_checker(strict: bool) -> None:
+    def objecting(text: str, *_: Any) -> Checked:
+        claim = Claim(text=text, start=0, end=len(text), markers=(1,), verdict="unsupported")
+        return replace(checked, text=text, claims=(claim,))
+
+    writer = composer(strict=strict)
+    line = "The lake is deep. [1]"
+    draft = Draft(1, "chunk-1", quote="The lake is deep.")
+    checked = Checker(HashTextEmbedder()).check(line, [LAKE], [draft])
+    writer._checker.check = objecting  # type: ignore[assignment,method-assign]
+    tools = {"text": ListRetriever([LAKE])}
+    result = answer(run("What is deep?", [step(1)], tools, composer=writer))
+    assert result.claims[0].verdict == "unsupported"
+    if strict:
+        assert (result.outcome, result.text, result.short) == ("abstained", NOTHING_LEFT, "")
+        assert result.citations == ()
+        assert result.closest is not None
+    else:
+        assert result.outcome == "partial"
+        assert result.text == f"{line} [not supported]"

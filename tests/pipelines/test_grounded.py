@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -176,6 +177,28 @@ def test_pictures_are_shown_to_a_model_that_sees() -> None:
 
 
 def test_a_cut_answer_says_so() -> None:
-    model = ScriptedMLLM(["The dam is 40 m high [1]. " * 20])
+    model = ScriptedMLLM(["The dam, which Ada Lowell finished in 1931, is 40 m high [1]. " * 2])
     made = compose(model, evidence(*TEXTS), max_tokens=16).composed
     assert any("cut off" in warning for warning in made.warnings)
+
+
+def test_a_model_that_goes_round_is_stopped() -> None:
+    model = ScriptedMLLM(["It was finished in 1931 [1]. " + "It is 40 m high [1]. " * 500])
+    made = compose(model, evidence(*TEXTS)).composed
+    assert made.text.count("40 m") == 2
+    assert made.outcome == "answered"
+    assert any("again and again" in warning for warning in made.warnings)
+
+
+def test_equal_evidence_makes_an_equal_prompt_and_other_evidence_another_fence() -> None:
+    def fence_of(*texts: str) -> str:
+        model = ScriptedMLLM(["It is 40 m high [1]."])
+        compose(model, evidence(*texts))
+        return prompt_of(model)
+
+    first = fence_of(*TEXTS)
+    assert fence_of(*TEXTS) == first
+    named = set(re.findall(r"\b[0-9a-f]{16}\b", first))
+    assert len(named) == 1
+    copied = fence_of(TEXTS[0], f"{TEXTS[1]} {named.pop()}")
+    assert len(set(re.findall(r"\b[0-9a-f]{16}\b", copied))) == 2
