@@ -29,8 +29,14 @@ from cogagent.models.factory import minilm, span_model
 from cogagent.models.minilm import MiniLM
 from cogagent.models.spans import SpanModel
 from cogagent.reading import narrowing
+from cogagent.reading.closer import look_closer
 from cogagent.reading.evidence import Evidence, gather
-from cogagent.reading.features import DECISION, decision_features, sentence_features
+from cogagent.reading.features import (
+    DECISION,
+    decision_features,
+    first_features,
+    with_spans,
+)
 from cogagent.reading.passage import FloatArray, Passage
 from cogagent.reading.question import analyse
 from cogagent.reading.reader import MAX_PASSAGES
@@ -139,20 +145,27 @@ def hotpot() -> list[Item]:
     return items
 
 
-def examine(items: Sequence[Item], encoder: MiniLM, scorer: SpanModel) -> list[Example]:
-    """Compute the features of every item, and which sentences are right."""
+def examine(items: Sequence[Item], encoder: MiniLM) -> list[Example]:
+    """Compute the features of every item at first sight, and which sentences are right."""
     examples = []
     for item in items:
-        evidence = gather(analyse(item.question), item.passages[:MAX_PASSAGES], encoder, scorer)
+        evidence = gather(analyse(item.question), item.passages[:MAX_PASSAGES], encoder)
         texts = [
             (c.passage, item.passages[c.passage].text[c.start : c.end])
             for c in evidence.candidates
         ]
         right = [place in item.gold and _right(text, item) for place, text in texts]
         examples.append(
-            Example(item, evidence, sentence_features(evidence), np.array(right, dtype=bool))
+            Example(item, evidence, first_features(evidence), np.array(right, dtype=bool))
         )
     return examples
+
+
+def look(examples: Sequence[Example], scorer: SpanModel, first: FloatArray) -> None:
+    """Add to the features what a closer look at the best sentences finds."""
+    for example in examples:
+        look_closer(example.evidence, example.features @ first, scorer)
+        example.features = with_spans(example.evidence, example.features)
 
 
 def _right(text: str, item: Item) -> bool:
@@ -246,8 +259,8 @@ def fit_phrases(examples: Sequence[Example], encoder: MiniLM) -> tuple[FloatArra
     return first, fit_spans(second, worths)
 
 
-def fit(examples: Sequence[Example], encoder: MiniLM) -> Weights:
-    """Fit all weights but those for tables."""
+def fit(examples: Sequence[Example], first: FloatArray, encoder: MiniLM) -> Weights:
+    """Fit all weights but those at first sight and those for tables."""
     sentence = fit_sentence(examples)
     rows, neutral = decision_rows(examples, sentence)
     answerable = np.array([float(bool(e.item.gold)) for e in examples])
@@ -257,6 +270,7 @@ def fit(examples: Sequence[Example], encoder: MiniLM) -> Weights:
     span, embedded = fit_phrases(examples, encoder)
     return replace(
         Weights.packaged(),
+        first=first,
         sentence=sentence,
         decision=decision,
         decision_bias=bias,
@@ -289,13 +303,14 @@ def fold(examples: Sequence[Example], weights: Weights) -> None:
 def main() -> None:
     settings = load_settings()
     encoder, scorer = minilm(settings), span_model(settings)
-    money = examine(tatqa(), encoder, scorer)
-    facts = examine(hotpot(), encoder, scorer)
+    money, facts = examine(tatqa(), encoder), examine(hotpot(), encoder)
+    first = fit_sentence(money)
+    look([*money, *facts], scorer, first)
     for half in (0, 1):
         # An item and the same without its paragraphs stay together.
         halves = [[e for n, e in enumerate(facts) if n // 2 % 2 == h] for h in (half, 1 - half)]
-        fold(halves[0], fit([*money, *halves[1]], encoder))
-    weights = fit([*money, *facts], encoder)
+        fold(halves[0], fit([*money, *halves[1]], first, encoder))
+    weights = fit([*money, *facts], first, encoder)
     OUTPUT.write_text(json.dumps(weights.to_json(), indent=2) + "\n", encoding="utf-8")
     print(OUTPUT.read_text(encoding="utf-8"))
 

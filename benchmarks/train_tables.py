@@ -30,10 +30,9 @@ from cogagent.models.minilm import MiniLM
 from cogagent.models.spans import SpanModel
 from cogagent.reading.candidates import Candidate
 from cogagent.reading.evidence import Evidence, gather
-from cogagent.reading.features import sentence_features
 from cogagent.reading.passage import FloatArray, Passage
 from cogagent.reading.question import analyse, words
-from cogagent.reading.reader import MAX_PASSAGES
+from cogagent.reading.reader import MAX_PASSAGES, examine
 from cogagent.reading.table_features import ROW, row_features, table_decision_features
 from cogagent.reading.tables import cells
 from cogagent.reading.weights import Weights
@@ -78,12 +77,11 @@ class Maker:
         self, q: Question, passages: Sequence[Passage], gold: Sequence[int], own: bool
     ) -> Example | None:
         """Look at passages; ``gold`` numbers those that hold the answer."""
-        evidence = gather(
-            analyse(q["question"]), passages[:MAX_PASSAGES], self._encoder, self._scorer
-        )
+        evidence = gather(analyse(q["question"]), passages[:MAX_PASSAGES], self._encoder)
         if not evidence.candidates:
             return None
-        prose = sentence_features(evidence) @ self._weights.sentence
+        features = examine(evidence, self._scorer, self._weights.first)
+        prose = features @ self._weights.sentence
         example = Example(evidence, prose, row_features(evidence), _right(q, evidence, gold), own)
         self.found.append(example)
         return example

@@ -62,7 +62,8 @@ class Candidate:
         offsets: Its tokens' character ranges, from its first character; those of ``view.text`` for
             a row.
         similarity: Cosine of each question token with each of its tokens.
-        logits: What speaks for each of its pieces as the answer's first and last.
+        logits: What speaks for each of its pieces as the answer's first and last; empty if it
+            was not looked at again.
         pieces: Character ranges of those pieces, from its first character.
     """
 
@@ -105,7 +106,7 @@ def cut(
     passage_stems: list[frozenset[str]] = []
     windows: list[Window] = []
     for number, passage in enumerate(passages):
-        title = passage.title.replace("_", " ")[:MAX_TITLE]
+        title = title_of(passage)
         above = frozenset(word.stem for word in words(title))
         if passage.kind == "table":
             table = parse(passage.text, passage.context)
@@ -124,6 +125,11 @@ def cut(
             windows.extend(_windows(number, title + "\n" if title else "", candidates, first))
         passage_stems.append(stems)
     return candidates, passage_stems, windows
+
+
+def title_of(passage: Passage) -> str:
+    """The title as the models are shown it."""
+    return passage.title.replace("_", " ")[:MAX_TITLE]
 
 
 def _candidate(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cogagent.reading.candidates import Candidate, Window, best_rows, best_windows, cut
-from cogagent.reading.passage import Encoder, FloatArray, IntArray, Passage, SpanScorer
+from cogagent.reading.passage import Encoder, FloatArray, IntArray, Passage
 from cogagent.reading.question import Question
 from cogagent.reading.wishes import Wish, wish
 
@@ -62,16 +62,13 @@ def unit(vectors: FloatArray) -> FloatArray:
     return np.asarray(vectors / np.maximum(norm, 1e-9), dtype=np.float32)
 
 
-def gather(
-    question: Question, passages: Sequence[Passage], encoder: Encoder, scorer: SpanScorer
-) -> Evidence:
+def gather(question: Question, passages: Sequence[Passage], encoder: Encoder) -> Evidence:
     """Cut the passages into sentences and rows and look at them through the model.
 
     Args:
         question: The question, taken apart.
         passages: What was retrieved, best first.
         encoder: The text model.
-        scorer: The model that looks for answers.
 
     Returns:
         The evidence; ``candidates`` is empty when the passages hold no text.
@@ -104,7 +101,6 @@ def gather(
         passage_stems=passage_stems,
     )
     _look(evidence, windows, encoder)
-    _search(evidence, [window for window in windows if window.members], scorer)
     return evidence
 
 
@@ -150,7 +146,7 @@ def overlapping(offsets: IntArray, start: int, end: int) -> IntArray:
 
 def _look(evidence: Evidence, windows: list[Window], encoder: Encoder) -> None:
     rows = [(c, c.view.text) for c in evidence.candidates if c.view]
-    texts = [_text(evidence, window) for window in windows]
+    texts = [w.prefix + evidence.passages[w.passage].text[w.start : w.end] for w in windows]
     texts += [text for _, text in rows]
     seen = encoder.token_states(texts) if texts else ()
     for window, (states, offsets) in zip(windows, seen[: len(windows)], strict=True):
@@ -172,20 +168,3 @@ def _look(evidence: Evidence, windows: list[Window], encoder: Encoder) -> None:
         if len(states):
             candidate.states, candidate.offsets = states, offsets
             candidate.similarity = evidence.states @ unit(states).T
-
-
-def _search(evidence: Evidence, windows: list[Window], scorer: SpanScorer) -> None:
-    """Look for spans that answer in the sentences."""
-    texts = [_text(evidence, window) for window in windows]
-    scored = scorer.score(evidence.question.text, texts) if texts else ()
-    for window, (logits, offsets) in zip(windows, scored, strict=True):
-        shift = len(window.prefix) - window.start
-        for place in window.members:
-            candidate = evidence.candidates[place]
-            inside = overlapping(offsets, candidate.start + shift, candidate.end + shift)
-            candidate.logits = logits[inside]
-            candidate.pieces = offsets[inside] - (candidate.start + shift)
-
-
-def _text(evidence: Evidence, window: Window) -> str:
-    return window.prefix + evidence.passages[window.passage].text[window.start : window.end]

@@ -14,7 +14,7 @@ from cogagent.reading.passage import FloatArray
 from cogagent.reading.phrases import ANY_CHUNK, WANTED, phrases
 from cogagent.reading.spans import SPAN_SCALE, best_span
 
-SENTENCE = (
+FIRST_SIGHT = (
     "similarity",  # the sentence's tokens, pooled, against the whole question
     "alignment",  # each term's best token in the sentence
     "alignment_before",  # the same, in the sentence or the one before it
@@ -26,7 +26,10 @@ SENTENCE = (
     "focus",  # the noun after "which" or "how many" is here
     "type",  # a phrase of the expected kind that the question does not hold already
     "lag",  # how far the passage's retrieval score lies behind the best
-    "span",  # what speaks for its best span
+)
+SENTENCE = (
+    *FIRST_SIGHT,
+    "span",  # what speaks for its best span; least for a sentence that is not looked at again
     "span_share",  # how probable that makes it among all sentences, and no answer at all
 )
 DECISION = (
@@ -42,8 +45,8 @@ DECISION = (
 other passages."""
 
 
-def sentence_features(evidence: Evidence) -> FloatArray:
-    """Return one row of features (``SENTENCE``) for each candidate; zeros for a table row."""
+def first_features(evidence: Evidence) -> FloatArray:
+    """Return one row of features (``FIRST_SIGHT``) for each candidate; zeros for a table row."""
     question, weights = evidence.question, evidence.weights
     asked = set(evidence.stems)
     pairs = [(a.stem, b.stem) for a, b in pairwise(question.terms)]
@@ -60,12 +63,10 @@ def sentence_features(evidence: Evidence) -> FloatArray:
     passage_best = title_best.copy()
     np.maximum.at(passage_best, passage_of, term_best)
 
-    spans = np.array([best_span(c.logits)[0] for c in evidence.candidates])
-    share = _probable(spans)
     rows: list[tuple[float, ...]] = []
     for place, candidate in enumerate(evidence.candidates):
         if candidate.view is not None:
-            rows.append((0.0,) * len(SENTENCE))
+            rows.append((0.0,) * len(FIRST_SIGHT))
             continue
         own = term_best[place]
         before = (
@@ -92,11 +93,17 @@ def sentence_features(evidence: Evidence) -> FloatArray:
                 else float(any(stem in candidate.stems for stem in question.focus)),
                 float(_holds_type(evidence, candidate, asked)),
                 max(-1.0, evidence.passages[candidate.passage].score - top),
-                float(spans[place]) / SPAN_SCALE,
-                float(share[place]),
             )
         )
-    return np.array(rows, dtype=np.float32).reshape(-1, len(SENTENCE))
+    return np.array(rows, dtype=np.float32).reshape(-1, len(FIRST_SIGHT))
+
+
+def with_spans(evidence: Evidence, first: FloatArray) -> FloatArray:
+    """Return rows of ``SENTENCE``: those of ``first_features`` and what the closer look found."""
+    prose = np.array([candidate.view is None for candidate in evidence.candidates])
+    spans = np.array([best_span(candidate.logits)[0] for candidate in evidence.candidates])
+    columns = np.stack([spans / SPAN_SCALE, _probable(spans)], axis=1) * prose[:, None]
+    return np.hstack([first, columns]).astype(np.float32)
 
 
 def decision_features(
@@ -106,7 +113,7 @@ def decision_features(
 
     Args:
         evidence: The evidence.
-        features: Rows of ``sentence_features``.
+        features: Rows of ``with_spans``.
         scores: Ranking scores of the same candidates; there is at least one.
         neutral: What stands for "standout" when fewer than two other passages give no measure.
 

@@ -11,8 +11,9 @@ import numpy as np
 from cogagent.reading import narrowing
 from cogagent.reading.candidates import Candidate, RowView
 from cogagent.reading.cells import place_of
+from cogagent.reading.closer import look_closer
 from cogagent.reading.evidence import Evidence, gather
-from cogagent.reading.features import decision_features, sentence_features
+from cogagent.reading.features import decision_features, first_features, with_spans
 from cogagent.reading.passage import (
     Encoder,
     FloatArray,
@@ -76,11 +77,12 @@ class ExtractiveReader:
             as the answer. Every range quotes a passage exactly.
         """
         asked = analyse(question)
-        evidence = gather(asked, passages[:MAX_PASSAGES], self._encoder, self._scorer)
+        evidence = gather(asked, passages[:MAX_PASSAGES], self._encoder)
         if not evidence.candidates:
             missing = tuple(dict.fromkeys(question[term.start : term.end] for term in asked.terms))
             return Reading(False, 0.0, None, 0, 0, None, None, (), asked.expected, missing)
-        features, rows = sentence_features(evidence), row_features(evidence)
+        features = examine(evidence, self._scorer, self._weights.first)
+        rows = row_features(evidence)
         scores = candidate_scores(features, rows, self._weights)
         order = np.argsort(-scores, kind="stable")
         best = evidence.candidates[int(order[0])]
@@ -167,11 +169,24 @@ class ExtractiveReader:
         return best.start + start, best.start + end
 
 
+def examine(evidence: Evidence, scorer: SpanScorer, first: FloatArray) -> FloatArray:
+    """Look at the sentences, at the best of them twice, and return their features.
+
+    Args:
+        evidence: Its candidates get what the span model says of them.
+        scorer: The span model.
+        first: Weights of the features at first sight.
+    """
+    seen = first_features(evidence)
+    look_closer(evidence, seen @ first, scorer)
+    return with_spans(evidence, seen)
+
+
 def candidate_scores(features: FloatArray, rows: FloatArray, weights: Weights) -> FloatArray:
     """Return the ranking scores of all candidates.
 
     Args:
-        features: Rows of ``sentence_features``, zeros for a table row.
+        features: Rows of :func:`examine`, zeros for a table row.
         rows: Rows of ``row_features``, zeros for a sentence.
         weights: Fitted weights.
     """

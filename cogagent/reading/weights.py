@@ -9,7 +9,7 @@ from importlib import resources
 
 import numpy as np
 
-from cogagent.reading.features import DECISION, SENTENCE
+from cogagent.reading.features import DECISION, FIRST_SIGHT, SENTENCE
 from cogagent.reading.narrowing import EMBEDDED, SPAN
 from cogagent.reading.passage import FloatArray
 from cogagent.reading.table_features import ROW, TABLE_DECISION
@@ -20,7 +20,8 @@ class Weights:
     """The linear weights that ``benchmarks/train_reader.py`` fitted.
 
     Attributes:
-        sentence: Weights of the sentence features.
+        first: Weights of the features at first sight; they choose what is looked at closer.
+        sentence: Weights of all sentence features.
         decision: Weights of the decision features.
         decision_bias: Constant of the decision.
         neutral_standout: What stands for "standout" where there is nothing to stand out from.
@@ -33,6 +34,7 @@ class Weights:
         table_decision_bias: Constant of that decision.
     """
 
+    first: FloatArray
     sentence: FloatArray
     decision: FloatArray
     decision_bias: float
@@ -53,6 +55,7 @@ class Weights:
             }
 
         return {
+            "first": named(FIRST_SIGHT, self.first),
             "sentence": named(SENTENCE, self.sentence),
             "decision": named(DECISION, self.decision),
             "decision_bias": round(self.decision_bias, 5),
@@ -76,6 +79,7 @@ class Weights:
             return np.array([stored[key][name] for name in names], dtype=np.float32)
 
         return cls(
+            first=vector("first", FIRST_SIGHT),
             sentence=vector("sentence", SENTENCE),
             decision=vector("decision", DECISION),
             decision_bias=float(stored["decision_bias"]),

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cogagent.errors import ContextOverflowError, ModelError
 from cogagent.models.backends.ending import Ending
@@ -51,37 +50,6 @@ class HashTextEmbedder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Words and punctuation marks."""
         return [len(re.findall(r"\w+|[^\w\s]", text)) for text in texts]
-
-
-class HashEncoder:
-    """The reader's text model: a word's state depends on the word alone, so like words align."""
-
-    def token_states(self, texts: Sequence[str]) -> list[tuple[Vectors, NDArray[np.int32]]]:
-        """States of up to 256 words and marks, and their character ranges."""
-        found = []
-        for text in texts:
-            spans = [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)][:256]
-            states = [self._state(text[start:end].lower()) for start, end in spans]
-            found.append(
-                (
-                    np.array(states, np.float32).reshape(-1, 384),
-                    np.array(spans, np.int32).reshape(-1, 2),
-                )
-            )
-        return found
-
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """The mean state of each text, of length one."""
-        pooled = [
-            states.mean(axis=0) if len(states) else np.ones(384, np.float32)
-            for states, _ in self.token_states(texts)
-        ]
-        return _unit(np.array(pooled, np.float32).reshape(-1, 384))
-
-    @staticmethod
-    def _state(word: str) -> Vectors:
-        generator = np.random.default_rng(zlib.crc32(word[:5].encode("utf-8", "replace")))
-        return generator.standard_normal(384).astype(np.float32)
 
 
 class ColourImageEmbedder:
