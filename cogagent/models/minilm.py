@@ -119,7 +119,7 @@ class MiniLM:
         self, pieces: Sequence[_Pieces], outputs: Sequence[int]
     ) -> Iterator[tuple[list[int], list[NDArray[np.float32]]]]:
         """Batches of indices into ``pieces``, each with the graph's outputs for it."""
-        grouped = batches([len(item.ids) for item in pieces])
+        grouped = batches([len(item.ids) for item in pieces], self._network.cores)
         inputs = (padded([pieces[index].ids for index in batch]) for batch in grouped)
         return zip(grouped, self._network.run(inputs, outputs), strict=True)
 

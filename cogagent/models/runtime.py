@@ -29,6 +29,9 @@ class Network:
             so many. For a graph whose shapes are without number; each keeps a little memory.
         together: All cores work on one batch at a time: for a batch that takes much memory.
 
+    Attributes:
+        cores: How many batches are computed at the same time.
+
     Raises:
         MissingPackageError: If OpenVINO, or the package of the weights, is not installed.
         ModelLoadError: If the weights cannot be read or the graph does not compile.
@@ -73,7 +76,7 @@ class Network:
                 f"an embedded model does not load: {error}",
                 remedy="Reinstall its package; `cogagent doctor` says which.",
             ) from error
-        self._streams = streams
+        self.cores = streams
 
     def run(
         self, batches: Iterable[Arrays], outputs: Sequence[int] = (0,)
@@ -101,7 +104,7 @@ class Network:
 
         # Not OpenVINO's own queue: its callbacks come from threads of its own, which
         # abort the process if they are still about when the interpreter goes down.
-        helpers = self._streams - 1
+        helpers = self.cores - 1
         with ThreadPoolExecutor(max(1, helpers)) as pool:
             helping = [pool.submit(work) for _ in range(helpers)]
             work()

@@ -78,7 +78,7 @@ class SpanModel:
         room = MAX_TOKENS - len(asked) - 3
         encoded = [self._encode(text) for text in texts]
         rows = [[CLS, *asked, SEP, *encoding.ids[:room], SEP] for encoding in encoded]
-        grouped = batches([len(row) for row in rows])
+        grouped = batches([len(row) for row in rows], self._network.cores)
         first = len(asked) + 2
         inputs = (_inputs([rows[index] for index in batch], first) for batch in grouped)
         scores: dict[int, SpanScores] = {}

@@ -17,6 +17,8 @@ LAYERS, HEADS = 6, 12
 _BATCH_TOKENS = 1024
 """Word pieces, padding counted, that one core computes at a time: enough for its
 matrix units, and a question waits for no more than a tenth of a second's work."""
+_LEAST_TOKENS = 128
+"""Below that, one more batch costs more than it saves."""
 _LENGTH_STEP = 16
 """Lengths are padded to a multiple, so that few shapes are planned and all are kept."""
 
@@ -58,16 +60,24 @@ def tokenizer(folder: Path) -> Any:
     return made
 
 
-def batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices grouped by like length, the longest first, some thousand pieces to a group."""
+def batches(lengths: Sequence[int], cores: int) -> list[list[int]]:
+    """Indices grouped by like length, the longest first.
+
+    Args:
+        lengths: Word pieces of each text.
+        cores: How many batches are computed at the same time; a few texts are shared out.
+    """
+    share = -(-sum(lengths) // cores)
+    most = min(_BATCH_TOKENS, max(_LEAST_TOKENS, share))
     made: list[list[int]] = []
-    room = 0
+    longest = 0
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if room == 0:
+        full = made and (len(made[-1]) + 1) * longest > most
+        # A short text beside a long one would be padded to more than twice its length.
+        if not made or full or 2 * lengths[index] < longest:
             made.append([])
-            room = max(1, _BATCH_TOKENS // lengths[index])
+            longest = lengths[index]
         made[-1].append(index)
-        room -= 1
     return made
 
 

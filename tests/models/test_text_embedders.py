@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cogagent.config import ModelSettings, Settings
 from cogagent.errors import MissingPackageError, ModelLoadError, OfflineError
@@ -77,11 +79,19 @@ def test_like_words_have_like_states(minilm: MiniLM) -> None:
     assert _cosine(first[0], second[0]) > _cosine(first[0], other[0])
 
 
-def test_batches_keep_to_their_size_and_lose_nothing() -> None:
-    lengths = [3, 256, 17, 256, 256, 40, 256, 256] + [5] * 500
-    grouped = wordpieces.batches(lengths)
+@given(st.lists(st.integers(2, 324), max_size=80), st.integers(1, 8))
+def test_batches_keep_to_their_size_and_lose_nothing(lengths: list[int], cores: int) -> None:
+    grouped = wordpieces.batches(lengths, cores)
     assert sorted(index for batch in grouped for index in batch) == list(range(len(lengths)))
-    assert all(len(batch) * lengths[batch[0]] <= 1024 for batch in grouped)
+    for batch in grouped:
+        longest = max(lengths[index] for index in batch)
+        assert len(batch) == 1 or len(batch) * longest <= 1024
+        assert all(2 * lengths[index] >= longest for index in batch)
+
+
+def test_a_few_texts_are_shared_out_among_the_cores() -> None:
+    assert wordpieces.batches([256] * 4, 2) == [[0, 1], [2, 3]]
+    assert len(wordpieces.batches([5] * 10, 2)) == 1
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
