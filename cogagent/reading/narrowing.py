@@ -47,6 +47,7 @@ _UNREAD = -2.0
 _TYPED = frozenset(WANTED) - {AnswerType.NAME}
 _NUMERIC = frozenset({"number", "date", "money", "percent", "measure"})
 _NAMED = frozenset({"name", "person"})
+_CURRENCIES = frozenset("$\u20ac\u00a3\u00a5\u20b9")
 _STOP = re.compile(r"[,;:()\[\]\"\u201c\u201d\u2014]| [-\u2013] |[.!?](?=\s|$)")
 _PREPOSITION_WORDS = """
 in on at from to by for with of during after before under into near against between among through
@@ -87,6 +88,15 @@ def spans(text: str, candidate: Candidate) -> tuple[list[tuple[int, int]], list[
                 found.add((listed[first].start, listed[last].end))
     inside = [(a, b) for a, b in sorted(found) if any(w.start < b and w.end > a for w in listed)]
     return inside, known
+
+
+def with_sign(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the range with the sign that belongs to its number: "$" before, "%" behind it."""
+    if text[start : start + 1].isdigit() and text[start - 1 : start] in _CURRENCIES:
+        start -= 1
+    if text[end - 1 : end].isdigit() and text[end : end + 1] == "%":
+        end += 1
+    return start, end
 
 
 def span_features(

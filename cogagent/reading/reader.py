@@ -166,6 +166,7 @@ class ExtractiveReader:
         start, end = ranges[
             int(short[np.argmax(np.hstack([rows[short], embedded]) @ self._weights.span_embedded)])
         ]
+        start, end = narrowing.with_sign(text, start, end)
         return best.start + start, best.start + end
 
 
