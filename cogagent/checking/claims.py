@@ -11,7 +11,7 @@ from cogagent.documents.sentences import sentences
 _GROUP = r"\[\s*+\d{1,4}(?:\s*+(?:,|;|-|\u2013)\s*+\d{1,4})*\s*+\]"
 # From the first of a run of white space only, or a long one would take quadratic time.
 _MARKERS = re.compile(rf"(?:(?<!\s)\s*+|(?=\[)){_GROUP}(?:\s*+{_GROUP})*")
-_OPEN = re.compile(r"(?:\s*+\[[\d\s,;\u2013-]*+\]?)*+\s*+")
+_OPEN = re.compile(r"(?:\s*+\[[\d\s,;\u2013-]*+\]?)*\s*+")
 _NUMBERS = re.compile(r"(\d+)(?:\s*[-\u2013]\s*(\d+))?")
 _MOST_IN_A_RANGE = 50
 _NO_CLAIM = re.compile(
