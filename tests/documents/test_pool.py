@@ -185,10 +185,12 @@ def test_slow_consumer_blocks_the_worker(make_pool, tmp_path):
     elements = make_pool().parse(source(f"count {progress}"))
     next(elements)
     next(elements)
-    time.sleep(0.5)
-    first = int(progress.read_text())
-    time.sleep(0.3)
-    assert int(progress.read_text()) == first < 1000
+    deadline, first, now = time.monotonic() + 30, "", progress.read_text()
+    while first != now or not now:  # it may be caught while it is written
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+        first, now = now, progress.read_text()
+    assert int(now) < 1000
     elements.close()
 
 
