@@ -422,14 +422,20 @@ def test_closing_lets_go_of_who_is_asking(tmp_path: Path) -> None:
 
 def test_a_cancelled_ingest_stops_between_pages(tmp_path: Path) -> None:
     canvas = Canvas(str(tmp_path / "long.pdf"))
-    for page in range(400):
+    for page in range(3000):
         canvas.drawString(72, 700, f"Page {page} of a long book about rivers.")
         canvas.showPage()
     canvas.save()
 
     async def cancel() -> float:
-        task = asyncio.create_task(agent.aingest(tmp_path / "long.pdf"))
-        await asyncio.sleep(1.0)
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(progress: Progress) -> None:
+            if progress.pages:
+                loop.call_soon_threadsafe(begun.set)
+
+        task = asyncio.create_task(agent.aingest(tmp_path / "long.pdf", on_progress=tell))
+        await asyncio.wait_for(begun.wait(), timeout=30)
         started = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
