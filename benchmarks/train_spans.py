@@ -14,6 +14,7 @@ they are: an hour on two cores. It needs packages that the product does not::
 
 Twelve articles are held out; TAT-QA's text questions are printed beside them,
 as questions that people wrote. Writes ``cogagent/models/spans.safetensors``.
+(Those in the package were made by this script before it was tidied.)
 """
 
 from __future__ import annotations
