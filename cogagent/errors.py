@@ -23,6 +23,12 @@
     │   ├── ModelTimeoutError       it did not answer in time
     │   ├── ModelRefusedError       the model or its service declined to answer
     │   └── ModelServiceError       a model's server cannot be reached or talks nonsense
+    ├── ToolError                   a tool failed; the run goes on without it
+    │   ├── ToolTimeoutError        it did not answer in time
+    │   └── WebError                a search of the web failed, or a page of it
+    │       ├── WebRefusedError     an address that is not to be fetched: private, or disallowed
+    │       ├── WebLimitError       more than allowed, or of a kind that is not read
+    │       └── WebSearchError      the search engine is down, declines or talks nonsense
     ├── StorageError                the home cannot be read or written
     │   ├── DiskFullError           no space left, nothing was changed
     │   └── HomeVersionError        the home was written by another version
@@ -222,6 +228,42 @@ class ModelServiceError(ModelError):
     """The server of a model cannot be reached, fails, or does not speak its protocol."""
 
     code = "model_service"
+
+
+class ToolError(CogAgentError):
+    """A tool could not do what it was asked; the run notes it and goes on."""
+
+    code = "tool"
+
+
+class ToolTimeoutError(ToolError):
+    """The tool did not answer in the time allowed."""
+
+    code = "tool_timeout"
+
+
+class WebError(ToolError):
+    """A search of the web failed, or a page of it could not be had."""
+
+    code = "web"
+
+
+class WebRefusedError(WebError):
+    """An address that is not fetched: not public, no http, or its site asks not to."""
+
+    code = "web_refused"
+
+
+class WebLimitError(WebError):
+    """A page takes more bytes, seconds or redirects than allowed, or is of a kind not read."""
+
+    code = "web_limit"
+
+
+class WebSearchError(WebError):
+    """The search engine cannot be reached, declines, or does not speak its protocol."""
+
+    code = "web_search"
 
 
 class StorageError(CogAgentError):

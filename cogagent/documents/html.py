@@ -104,12 +104,17 @@ def read_page(
     return _title(tree), _Reader(find, limits).read(_content(tree))
 
 
-def _tree(data: bytes, declared: str | None) -> Node:
+def to_text(data: bytes, declared: str | None) -> str:
+    """The source of a page as text, in the charset that it or ``declared`` names."""
     head = data[:_HEAD]
     found = _META_CHARSET.search(head) or _XML_CHARSET.search(head)
     text = decode(data, declared or (found[1].decode("ascii") if found else None))
     # A declaration inside would contradict the text being decoded already.
-    text = re.sub(r"^\s*<\?xml[^>]*>", "", clean(text))
+    return re.sub(r"^\s*<\?xml[^>]*>", "", clean(text))
+
+
+def _tree(data: bytes, declared: str | None) -> Node:
+    text = to_text(data, declared)
     tree, whole = _parsed(text)
     if not whole:
         # libxml2 stops at a depth of 2048; the words matter more than how they nest.

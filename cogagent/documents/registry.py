@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 TEXT, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
 CSV, TSV = "text/csv", "text/tab-separated-values"
 UNKNOWN = "application/octet-stream"
+WEB_PAGE = "application/vnd.cogagent.web-page"
+"""HTML fetched from the web; named by who fetched it, never found in a file."""
 
 _IMAGE = "cogagent.documents.image:ImageLoader"
 _OFFICE = "cogagent.documents.office.other:OtherOfficeLoader"
@@ -46,6 +48,7 @@ _BUILT_IN = {
     TEXT: "cogagent.documents.text:TextLoader",
     MARKDOWN: "cogagent.documents.markdown:MarkdownLoader",
     HTML: "cogagent.documents.html:HtmlLoader",
+    WEB_PAGE: "cogagent.documents.webpage:WebPageLoader",
     CSV: "cogagent.documents.delimited:DelimitedLoader",
     TSV: "cogagent.documents.delimited:DelimitedLoader",
     office.XLSX: "cogagent.documents.xlsx.loader:XlsxLoader",
@@ -208,7 +211,7 @@ def plug_ins() -> dict[str, str]:
 
 def supported() -> list[str]:
     """The media types that some loader reads, sorted."""
-    return sorted(_BUILT_IN.keys() | plug_ins().keys())
+    return sorted((_BUILT_IN.keys() | plug_ins().keys()) - {WEB_PAGE})
 
 
 def is_plain_text(media_type: str) -> bool:
