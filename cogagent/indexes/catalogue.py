@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -13,19 +13,9 @@ from typing import Any
 
 from cogagent.errors import DiskFullError, HomeVersionError, StorageError
 
-SCHEMA_VERSION = 2
-_UPGRADES = {
-    1: (
-        "ALTER TABLE elements ADD COLUMN words BLOB",
-        "ALTER TABLE elements ADD COLUMN unseen INTEGER NOT NULL DEFAULT 0",
-        "CREATE INDEX elements_unseen ON elements(document) WHERE unseen",
-        "ALTER TABLE chunks ADD COLUMN element INTEGER",
-        "ALTER TABLE failures ADD COLUMN content TEXT",
-        "ALTER TABLE failures ADD COLUMN recipe TEXT",
-        "CREATE INDEX failures_content ON failures(content)",
-    )
-}
-"""What brings a catalogue from one version to the next."""
+SCHEMA_VERSION = 3
+_UPGRADES = {1: ["from_1.sql"], 2: ["runs.sql"]}
+"""The scripts that bring a catalogue from one version to the next."""
 _BUSY_SECONDS = 60.0
 
 
@@ -125,11 +115,10 @@ class Catalogue:
         # Asked again under the lock: another process may have been faster.
         while (version := self._version(connection)) in (0, *_UPGRADES):
             if version == 0:
-                schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-                statements, reached = list(_statements(schema)), SCHEMA_VERSION
+                scripts, reached = ["schema.sql", "runs.sql"], SCHEMA_VERSION
             else:
-                statements, reached = list(_UPGRADES[version]), version + 1
-            for statement in statements:
+                scripts, reached = _UPGRADES[version], version + 1
+            for statement in _statements(scripts):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {reached}")
 
@@ -138,14 +127,16 @@ class Catalogue:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script; ``executescript`` would commit the open transaction."""
+def _statements(scripts: Sequence[str]) -> Iterator[str]:
+    """The statements of scripts, given by file name; ``executescript`` would commit."""
+    folder = resources.files(__package__)
     pending = ""
-    for line in script.splitlines():
-        pending += line + "\n"
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
+    for script in scripts:
+        for line in folder.joinpath(script).read_text("utf-8").splitlines():
+            pending += line + "\n"
+            if sqlite3.complete_statement(pending):
+                yield pending
+                pending = ""
 
 
 class _Connection(sqlite3.Connection):

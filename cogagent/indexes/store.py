@@ -17,6 +17,7 @@ from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.filters import Filters, Selection, select
 from cogagent.indexes.lexical import LexicalIndex
 from cogagent.indexes.originals import Originals
+from cogagent.indexes.runs import RunLog, forget_documents
 from cogagent.indexes.spaces import Spaces, generation, unpack
 from cogagent.indexes.vectors import Ids, Vectors
 from cogagent.indexes.writing import Entry, Sighting, Space, Writer
@@ -85,6 +86,7 @@ class Store:
         self._selections: dict[tuple[int, int, str], Selection | None] = {}
         self._guard = threading.Lock()
         self.originals = Originals(home / "originals")
+        self.runs = RunLog(self.catalogue)
         if not adopt:
             self._check_spaces()
 
@@ -127,6 +129,10 @@ class Store:
         collection = self.collection_id(name)
         with self.catalogue.transaction() as connection:
             LexicalIndex(collection).drop(connection)
+            rows_of = connection.execute(
+                "SELECT id FROM documents WHERE collection = ?", (collection,)
+            )
+            forget_documents(connection, [document for (document,) in rows_of])
             connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
         self._spaces.forget(collection)
         self.prune_originals()
@@ -227,6 +233,7 @@ class Store:
         """
         with self.catalogue.transaction() as connection:
             for document in documents:
+                forget_documents(connection, [document])
                 collection = self._collection_of(connection, document)
                 Writer(connection, collection, self.text, self.image).remove(document)
                 _touch(connection, collection)

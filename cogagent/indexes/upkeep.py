@@ -8,8 +8,8 @@ from typing import NamedTuple
 from cogagent.indexes import rows
 from cogagent.indexes.spaces import pack
 from cogagent.indexes.store import Store
-from cogagent.indexes.writing import Space
 from cogagent.indexes.vectors import Vectors
+from cogagent.indexes.writing import Space
 from cogagent.types import Chunk
 
 

@@ -1,0 +1,181 @@
+"""What the home remembers of questions: traces of runs, and conversations."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from cogagent.errors import InputError, NotFoundError, StorageError
+from cogagent.indexes.catalogue import Catalogue
+from cogagent.types import Record
+
+_LEVEL = 1
+"""Of compression: traces are mostly text, and are written while someone waits."""
+_LONGEST_NAME = 200
+
+
+class TraceEntry(Record):
+    """A line of the list of traces."""
+
+    id: str
+    at: str
+    """UTC, ISO 8601."""
+    question: str
+    outcome: str
+
+
+class RunLog:
+    """The traces and conversations of one home.
+
+    Args:
+        catalogue: Where they are kept.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    # --- traces ------------------------------------------------------------
+
+    def add_trace(self, entry: TraceEntry, body: str, documents: Iterable[str], keep: int) -> None:
+        """Keep a trace, and of all only the newest.
+
+        Args:
+            entry: Its line in the list.
+            body: The trace as JSON.
+            documents: Ids of the documents that it quotes: with one of them it is deleted.
+            keep: How many are kept.
+
+        Raises:
+            DiskFullError: If there is no space.
+            StorageError: If it cannot be written otherwise.
+        """
+        packed = zlib.compress(body.encode(), _LEVEL)
+        with self._catalogue.transaction() as connection:
+            connection.execute(
+                "INSERT INTO traces VALUES (?, ?, ?, ?, ?)",
+                (entry.id, entry.at, entry.question, entry.outcome, packed),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO trace_documents VALUES (?, ?)",
+                [(entry.id, document) for document in documents],
+            )
+            connection.execute(
+                "DELETE FROM traces WHERE id IN "
+                "(SELECT id FROM traces ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?)",
+                (keep,),
+            )
+
+    def trace(self, trace: str) -> str:
+        """A trace as JSON, by its id or a beginning of it that no other has.
+
+        Raises:
+            NotFoundError: If there is none.
+            InputError: If several begin so.
+            StorageError: If it is damaged.
+        """
+        low, high = trace, trace + "\U0010ffff"
+        found = (
+            self._catalogue.reader()
+            .execute("SELECT id, body FROM traces WHERE id BETWEEN ? AND ? LIMIT 2", (low, high))
+            .fetchall()
+            if trace
+            else []
+        )
+        if not found:
+            raise NotFoundError(
+                f"there is no trace {trace!r}.", remedy="See `cogagent trace list`."
+            )
+        if len(found) > 1 and found[0][0] != trace:
+            raise InputError(f"several traces begin with {trace!r}.", remedy="Write more of it.")
+        try:
+            return zlib.decompress(found[0][1]).decode()
+        except (zlib.error, UnicodeDecodeError) as error:
+            raise StorageError(f"the trace {trace} is damaged: {error}.") from error
+
+    def traces(self, limit: int = 50) -> Sequence[TraceEntry]:
+        """The newest traces, the newest first."""
+        rows = self._catalogue.reader().execute(
+            "SELECT id, at, question, outcome FROM traces ORDER BY at DESC, id DESC LIMIT ?",
+            (limit,),
+        )
+        return [
+            TraceEntry(id=key, at=at, question=question, outcome=outcome)
+            for key, at, question, outcome in rows
+        ]
+
+    def delete_traces(self, *traces: str) -> None:
+        """Delete traces by id; those that are not there are no error."""
+        with self._catalogue.transaction() as connection:
+            connection.executemany("DELETE FROM traces WHERE id = ?", [(key,) for key in traces])
+
+    # --- conversations -----------------------------------------------------
+
+    def turns(self, conversation: str, limit: int) -> Sequence[str]:
+        """The last turns of a conversation as JSON, the oldest first; none of a new one."""
+        rows = self._catalogue.reader().execute(
+            "SELECT body FROM turns WHERE conversation = ? ORDER BY number DESC LIMIT ?",
+            (conversation, limit),
+        )
+        return [body for (body,) in rows][::-1]
+
+    def add_turn(self, conversation: str, body: str) -> None:
+        """Add a turn to a conversation; its first begins it.
+
+        Raises:
+            DiskFullError: If there is no space.
+        """
+        with self._catalogue.transaction() as connection:
+            connection.execute(
+                "INSERT INTO turns SELECT ?, coalesce(max(number), 0) + 1, ?, ? "
+                "FROM turns WHERE conversation = ?",
+                (conversation, datetime.now(UTC).isoformat(), body, conversation),
+            )
+
+    def conversations(self) -> Sequence[str]:
+        """The names of all conversations, the last used first."""
+        rows = self._catalogue.reader().execute(
+            "SELECT conversation FROM turns GROUP BY conversation ORDER BY max(at) DESC"
+        )
+        return [name for (name,) in rows]
+
+    def delete_conversation(self, conversation: str) -> None:
+        """Forget a conversation.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+        with self._catalogue.transaction() as connection:
+            gone = connection.execute(
+                "DELETE FROM turns WHERE conversation = ?", (conversation,)
+            ).rowcount
+        if not gone:
+            raise NotFoundError(f"there is no conversation {conversation!r}.")
+
+
+def forget_documents(connection: sqlite3.Connection, documents: Iterable[str]) -> None:
+    """Delete the traces that quote documents: what is deleted is gone."""
+    connection.executemany(
+        "DELETE FROM traces WHERE id IN (SELECT trace FROM trace_documents WHERE document = ?)",
+        [(document,) for document in documents],
+    )
+
+
+def checked_name(conversation: str) -> str:
+    """The name of a conversation.
+
+    Raises:
+        InputError: If it is empty, over 200 characters or has control characters.
+    """
+    if (
+        not isinstance(conversation, str)
+        or not conversation.strip()
+        or len(conversation) > _LONGEST_NAME
+        or not conversation.isprintable()
+    ):
+        raise InputError(
+            f"{conversation!r} cannot name a conversation.",
+            remedy=f"Use 1 to {_LONGEST_NAME} printable characters.",
+        )
+    return conversation

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cogagent.errors import InputError, NotFoundError, StorageError
+from cogagent.indexes.catalogue import SCHEMA_VERSION, Catalogue
+from cogagent.indexes.runs import RunLog, TraceEntry, checked_name
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RunLog:
+    return RunLog(Catalogue(tmp_path / "catalogue.sqlite"))
+
+
+def entry(key: str, at: str = "2026-01-01T00:00:00") -> TraceEntry:
+    return TraceEntry(id=key, at=at, question="Who?", outcome="answered")
+
+
+def test_a_trace_is_found_by_the_beginning_of_its_id(log: RunLog) -> None:
+    log.add_trace(entry("abc1"), '{"a": 1}', ["doc-1"], keep=10)
+    log.add_trace(entry("abd2"), '{"a": 2}', [], keep=10)
+    assert log.trace("abc") == '{"a": 1}'
+    assert log.trace("abd2") == '{"a": 2}'
+    with pytest.raises(InputError, match="several"):
+        log.trace("ab")
+    for missing in ("", "x", "abc12", "%", "ab_"):
+        with pytest.raises(NotFoundError):
+            log.trace(missing)
+
+
+def test_only_the_newest_are_kept(log: RunLog) -> None:
+    for number in range(7):
+        log.add_trace(entry(f"t{number}", f"2026-01-0{number + 1}"), "{}", ["doc"], keep=3)
+    assert [found.id for found in log.traces()] == ["t6", "t5", "t4"]
+    left = log._catalogue.reader().execute("SELECT count(*) FROM trace_documents").fetchone()
+    assert left == (3,)
+
+
+def test_a_damaged_trace_is_told(log: RunLog) -> None:
+    log.add_trace(entry("t"), "{}", [], keep=1)
+    with log._catalogue.transaction() as connection:
+        connection.execute("UPDATE traces SET body = x'00ff'")
+    with pytest.raises(StorageError, match="damaged"):
+        log.trace("t")
+
+
+def test_turns_come_back_in_order_and_the_last_ones_first_dropped(log: RunLog) -> None:
+    for number in range(5):
+        log.add_turn("talk", f"{number}")
+    log.add_turn("other", "x")
+    assert log.turns("talk", 3) == ["2", "3", "4"]
+    assert log.turns("nobody", 3) == []
+    assert log.conversations() == ["other", "talk"]
+    log.delete_conversation("talk")
+    assert log.turns("talk", 3) == []
+    with pytest.raises(NotFoundError):
+        log.delete_conversation("talk")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "a\nb", "\x00"])
+def test_odd_names_of_conversations_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="conversation"):
+        checked_name(name)
+
+
+def test_a_home_of_version_2_gets_the_new_tables(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    Catalogue(path).close()
+    with sqlite3.connect(path) as old:
+        for table in ("turns", "trace_documents", "traces"):
+            old.execute(f"DROP TABLE {table}")
+        old.execute("PRAGMA user_version = 2")
+    old.close()
+    catalogue = Catalogue(path)
+    assert catalogue.reader().execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    RunLog(catalogue).add_turn("talk", "{}")
