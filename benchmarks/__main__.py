@@ -16,6 +16,7 @@ NAMES = (
     "latency",
     "embedder",
     "robust",
+    "routing",
 )
 
 for name in NAMES:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
-import string
 import sys
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_PUNCTUATION = string.punctuation + "\u2013\u2014\u2019\u2018\u201c\u201d"
+from cogagent.pipelines.metrics import holds, ndcg, recall, token_f1
+
+__all__ = [
+    "data", "distinct", "holds", "lines", "mean", "ndcg", "percentile", "qrels", "recall",
+    "report", "token_f1",
+]  # fmt: skip
 ROOT = Path(os.environ.get("COGAGENT_BENCH_DATA", "../shared/data"))
 
 
@@ -45,35 +46,9 @@ def qrels(*parts: str) -> dict[str, set[str]]:
     return found
 
 
-def ndcg(ranking: Sequence[str], relevant: set[str], k: int = 10) -> float:
-    """Normalised discounted cumulative gain with binary relevance."""
-    gain = sum(1 / math.log2(rank + 2) for rank, key in enumerate(ranking[:k]) if key in relevant)
-    ideal = sum(1 / math.log2(rank + 2) for rank in range(min(k, len(relevant))))
-    return gain / ideal if ideal else 0.0
-
-
-def recall(ranking: Sequence[str], relevant: set[str], k: int) -> float:
-    """Share of the relevant documents among the first ``k``."""
-    return len(relevant.intersection(ranking[:k])) / len(relevant)
-
-
 def distinct(keys: Iterable[str]) -> list[str]:
     """Keys in order, each once."""
     return list(dict.fromkeys(keys))
-
-
-def token_f1(answer: str, gold: str) -> float:
-    """SQuAD's token F1: case, punctuation and articles ignored."""
-    said, wanted = _tokens(answer), _tokens(gold)
-    shared = sum((Counter(said) & Counter(wanted)).values())
-    return 2 * shared / (len(said) + len(wanted)) if shared else 0.0
-
-
-def holds(text: str, answers: Sequence[str]) -> bool:
-    """Whether a text holds one of the answers as whole words, case and punctuation ignored."""
-    said = " ".join(["", *_tokens(text), ""])
-    wanted = (" ".join(_tokens(answer)) for answer in answers)
-    return any(f" {answer} " in said for answer in wanted if answer)
 
 
 def mean(values: Iterable[float]) -> float:
@@ -95,8 +70,3 @@ def report(name: str, figures: Mapping[str, float | int | str]) -> None:
         for key, value in figures.items()
     )
     print(f"{name}: {', '.join(shown)}", flush=True)
-
-
-def _tokens(text: str) -> list[str]:
-    plain = "".join(" " if char in _PUNCTUATION else char for char in text.lower())
-    return re.sub(r"\b(a|an|the)\b", " ", plain).split()

@@ -29,7 +29,7 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving(weights: Path, context: int, threads: int = 1) -> Iterator[Server]:
+def serving(weights: Path, context: int, threads: int = 1, slots: int = 1) -> Iterator[Server]:
     """Llama.cpp's server over a GGUF file, on a free port of loopback, in a process of its own.
 
     It ends with the block, or when this process does: its input is then at an end.
@@ -38,11 +38,12 @@ def serving(weights: Path, context: int, threads: int = 1) -> Iterator[Server]:
         weights: The file.
         context: Tokens of prompt and answer together.
         threads: To compute with.
+        slots: Texts written at once, each with a context of its own.
 
     Raises:
         RuntimeError: If it does not start.
     """
-    asked = {"path": str(weights), "context": context, "threads": threads}
+    asked = {"path": str(weights), "context": context, "threads": threads, "slots": slots}
     asked["key"] = key = secrets.token_hex()
     command = [sys.executable, "-m", "benchmarks.one_model"]
     with subprocess.Popen(
@@ -113,7 +114,7 @@ def _serve() -> None:
     from cogagent.models.backends.llamacpp_load import Setup
 
     asked = json.loads(sys.stdin.readline())
-    settings = LlamaCppSettings(parallel=1)
+    settings = LlamaCppSettings(parallel=asked["slots"])
     setup = Setup(Path(asked["path"]), settings, asked["context"], asked["threads"], asked["key"])
     params = setup(xllamacpp)
     # A prompt read in one go and one read on from an earlier one differ in last digits.

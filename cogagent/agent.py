@@ -2,8 +2,10 @@
 
 The main path of a question, top down::
 
-    CogAgent.ask → pipelines.answer.Run → planners.rules → retrievers.text / image
-                                        → pipelines.compose → reading.reader
+    CogAgent.ask → pipelines.asking → pipelines.answer.Run → planners.rules
+                                                           → pipelines.toolbox → retrievers
+                                                           → pipelines.ranking
+                                                           → pipelines.compose → reading.reader
 
 and of a document::
 
@@ -28,12 +30,14 @@ from cogagent.config import Settings, default_home, load_settings
 from cogagent.documents.walk import walk
 from cogagent.errors import CogAgentError, InputError
 from cogagent.indexes.filters import Filters
+from cogagent.indexes.runs import TraceEntry
 from cogagent.loop import LoopThread, iterated, synced
-from cogagent.pipelines.answer import Run
+from cogagent.pipelines.asking import Request, answer_of, asking, replaying
 from cogagent.pipelines.batch import Batch, Intake, LoopExecutor, Tally
 from cogagent.pipelines.batch_files import answer_file
-from cogagent.pipelines.choices import checked_choices
 from cogagent.pipelines.engine import Engine
+from cogagent.pipelines.recording import Trace
+from cogagent.planners.base import Turn
 from cogagent.types import (
     Answer,
     BatchAnswer,
@@ -44,7 +48,6 @@ from cogagent.types import (
     Citation,
     Collection,
     Document,
-    DoneEvent,
     Element,
     ErrorEvent,
     Event,
@@ -84,6 +87,9 @@ class CogAgent:
         home: Directory of the documents and indexes; made if missing. By
             default ``COGAGENT_HOME``, else the user's data folder.
         settings: By default those of the environment and the settings files.
+        adopt: Take a home that was built with other embedders, to reindex it.
+        tools: More for planners to search with: LlamaIndex tools and retrievers, or
+            objects with a ``spec`` and ``retrieve`` or ``aretrieve``.
 
     Raises:
         ConfigError: If the settings do not hold.
@@ -97,10 +103,11 @@ class CogAgent:
         settings: Settings | None = None,
         *,
         adopt: bool = False,
+        tools: Sequence[Any] = (),
     ) -> None:
         self.home = Path(home).expanduser().absolute() if home is not None else default_home()
         self.settings = settings if settings is not None else load_settings(self.home)
-        self._engine = Engine(self.home, self.settings, adopt=adopt)
+        self._engine = Engine(self.home, self.settings, adopt=adopt, tools=tools)
         self._threads = ThreadPoolExecutor(
             max(4, self.settings.threads()), thread_name_prefix="cogagent"
         )
@@ -108,6 +115,8 @@ class CogAgent:
         self._closed = False
         self.documents = Documents(self)
         self.collections = Collections(self)
+        self.traces = Traces(self)
+        self.conversations = Conversations(self)
 
     # --- ingest ------------------------------------------------------------
 
@@ -212,6 +221,7 @@ class CogAgent:
         filters: Filters | None = None,
         strict: bool = False,
         choices: Sequence[str] | None = None,
+        conversation: str | None = None,
     ) -> Answer:
         """Answer a question from a collection, with citations.
 
@@ -226,6 +236,8 @@ class CogAgent:
                 bear out, instead of marking it.
             choices: 2 to 26 texts of which one is the answer: it becomes ``short``, and
                 ``distribution`` tells how probable each is. ``None`` for an open question.
+            conversation: A name of yours under which the home keeps the questions and
+                answers: "And who built it?" is understood from those before it.
 
         Raises:
             InputError: If the question is empty or too long, a picture unreadable, or a
@@ -233,13 +245,12 @@ class CogAgent:
             NotFoundError: If there is no such collection.
             ModelError: If a model fails.
         """
-        run = await self._start(
-            question, images, collection, planner, budget, filters, strict, choices
-        )
-        async for event in run.events():
-            if isinstance(event, DoneEvent):
-                return event.answer
-        raise CogAgentError("the run ended without an answer.")
+        request = Request(
+            question, images, collection, planner, budget or Budget(), filters, strict, choices,
+            conversation,
+        )  # fmt: skip
+        async with aclosing(asking(self._engine, request, self._blocking)) as events:
+            return await answer_of(events)
 
     ask = synced(aask)
     """:meth:`aask`, waited for."""
@@ -254,17 +265,20 @@ class CogAgent:
         filters: Filters | None = None,
         strict: bool = False,
         choices: Sequence[str] | None = None,
+        conversation: str | None = None,
     ) -> AsyncIterator[Event]:
         """The events of an answer as it is made; takes what :meth:`ask` takes.
 
         Errors come as a last ``error`` event, not as exceptions.
         """
+        request = Request(
+            question, images, collection, planner, budget or Budget(), filters, strict, choices,
+            conversation,
+        )  # fmt: skip
         try:
-            run = await self._start(
-                question, images, collection, planner, budget, filters, strict, choices
-            )
-            async for event in run.events():
-                yield event
+            async with aclosing(asking(self._engine, request, self._blocking)) as events:
+                async for event in events:
+                    yield event
         except CogAgentError as error:
             yield ErrorEvent(code=error.code, message=str(error))
         except Exception as error:
@@ -433,30 +447,6 @@ class CogAgent:
         wanted = [found for source in sources for found in walk(source, self.home)]
         return self._engine.ingestor().run(wanted, collection, on_progress, cancelled, retry=retry)
 
-    async def _start(
-        self,
-        question: str,
-        images: Sequence[Any],
-        collection: str,
-        planner: str | Planner | None,
-        budget: Budget | None,
-        filters: Filters | None,
-        strict: bool,
-        choices: Sequence[str] | None,
-    ) -> Run:
-        offered = checked_choices(choices)
-        tools = await self._blocking(self._engine.tools, collection, filters, images)
-        return Run(
-            question,
-            planner=self._engine.planner(planner),
-            tools=tools,
-            composer=await self._blocking(partial(self._engine.composer, strict=strict)),
-            blocking=self._blocking,
-            budget=budget or Budget(),
-            pictures=len(images),
-            choices=offered,
-        )
-
     def _batch(
         self,
         collection: str,
@@ -487,6 +477,7 @@ class CogAgent:
                 question.filters,
                 strict if question.strict is None else question.strict,
                 question.choices or None,
+                question.conversation,
             )
 
         return Batch(asking, ready, LoopExecutor(jobs or max(2, self.settings.threads())))
@@ -551,3 +542,97 @@ class Collections:
     def delete(self, name: str) -> None:
         """Delete a collection with its documents."""
         self._store.delete_collection(name)
+
+
+class Traces:
+    """The traces of a home: ``agent.traces``."""
+
+    def __init__(self, agent: CogAgent) -> None:
+        self._agent = agent
+        self._runs = agent._engine.store.runs
+
+    def list(self, limit: int = 50) -> Sequence[TraceEntry]:
+        """The newest traces, the newest first."""
+        return self._runs.traces(limit)
+
+    def get(self, trace: str) -> Trace:
+        """A trace by its id, or by a beginning of it that no other has.
+
+        Raises:
+            NotFoundError: If there is none.
+            InputError: If several begin so.
+        """
+        return Trace.read(self._runs.trace(trace))
+
+    def delete(self, *traces: str) -> None:
+        """Delete traces by id."""
+        self._runs.delete_traces(*traces)
+
+    def replay(
+        self,
+        trace: str | Trace,
+        planner: str | Planner | None = None,
+        planner_model: str | None = None,
+        answer_model: str | None = None,
+    ) -> Answer:
+        """Run a trace again, its tools finding what they found then.
+
+        With nothing else named it comes to the same answer, whatever has become of the
+        documents and models since.
+
+        Args:
+            trace: Its id, or one that was read from a file.
+            planner: Another planner than then.
+            planner_model: A language model to plan, named as in the settings, in place of
+                what was recorded of the one of then.
+            answer_model: Likewise to answer.
+
+        Raises:
+            InputError: If the trace kept no texts.
+            NotFoundError: If there is none.
+            ModelError: If a model fails, or was asked something else than then.
+        """
+        return self._agent._loop.run(self.areplay(trace, planner, planner_model, answer_model))
+
+    async def areplay(
+        self,
+        trace: str | Trace,
+        planner: str | Planner | None = None,
+        planner_model: str | None = None,
+        answer_model: str | None = None,
+    ) -> Answer:
+        """:meth:`replay`, awaited."""
+        agent = self._agent
+        found = self.get(trace) if isinstance(trace, str) else trace
+        with agent._engine.lent(planner_model, answer_model) as (planning, answering):
+            events = replaying(
+                agent._engine, found, agent._blocking, planner=planner,
+                planner_model=planning, answer_model=answering,
+            )  # fmt: skip
+            async with aclosing(events):
+                return await answer_of(events)
+
+
+class Conversations:
+    """The conversations of a home: ``agent.conversations``."""
+
+    def __init__(self, agent: CogAgent) -> None:
+        self._runs = agent._engine.store.runs
+
+    def list(self) -> Sequence[str]:
+        """Their names, the last used first."""
+        return self._runs.conversations()
+
+    def get(self, conversation: str) -> Sequence[Turn]:
+        """Its questions and answers, the oldest first; none of one that has not begun."""
+        return [
+            Turn.model_validate_json(body) for body in self._runs.turns(conversation, 1_000_000)
+        ]
+
+    def delete(self, conversation: str) -> None:
+        """Forget a conversation.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+        """
+        self._runs.delete_conversation(conversation)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cogagent.errors import CogAgentError, ConfigError, InputError, error_of
+from cogagent.errors import CogAgentError, ConfigError, InputError, NotFoundError, error_of
 
 if TYPE_CHECKING:
     from cogagent.agent import CogAgent
     from cogagent.geometry import Box
+    from cogagent.pipelines.recording import Trace
     from cogagent.types import Answer, BatchProgress, Budget, Citation, Element, Progress
 
 app = typer.Typer(
@@ -33,9 +34,13 @@ app = typer.Typer(
 documents = typer.Typer(help="List, show, delete, disable and enable documents.")
 collections = typer.Typer(help="List, create and delete collections.")
 config = typer.Typer(help="Show the settings.")
+trace = typer.Typer(help="Look at past runs, and run them again.")
+conversations = typer.Typer(help="List, show and delete conversations.")
 app.add_typer(documents, name="documents", no_args_is_help=True)
 app.add_typer(collections, name="collections", no_args_is_help=True)
 app.add_typer(config, name="config", no_args_is_help=True)
+app.add_typer(trace, name="trace", no_args_is_help=True)
+app.add_typer(conversations, name="conversations", no_args_is_help=True)
 
 
 class Modality(StrEnum):
@@ -61,6 +66,11 @@ Strict = Annotated[
 PlannerName = Annotated[str | None, typer.Option(help="Which planner; rules by default.")]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Steps a question, at most.")]
 Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds a question, at most.")]
+MaxCalls = Annotated[int | None, typer.Option(min=0, help="Texts of models a question, at most.")]
+MaxTokens = Annotated[int | None, typer.Option(min=0, help="Tokens a question, at most.")]
+TraceId = Annotated[
+    str, typer.Argument(help="Its id or the beginning of it, or a file of `trace export`.")
+]
 DocumentId = Annotated[str, typer.Argument(help="A document's id, as `documents list` shows it.")]
 
 
@@ -129,7 +139,13 @@ def ask(
         Path | None,
         typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
     ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(help="Understand it from earlier questions under this name.", metavar="ID"),
+    ] = None,
     max_steps: MaxSteps = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
@@ -137,7 +153,8 @@ def ask(
     with _agent() as agent:
         keywords: dict[str, Any] = {
             "images": image or [], "collection": collection, "planner": planner,
-            "budget": _budget(max_steps, timeout), "strict": strict, "choices": choice,
+            "budget": _budget(max_steps, timeout, max_calls, max_tokens), "strict": strict,
+            "choices": choice, "conversation": conversation,
         }  # fmt: skip
         answer = (
             _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
@@ -148,9 +165,7 @@ def ask(
             _print_answer(answer)
         if show is not None and answer.citations:
             _draw(agent, answer.citations[0], show)
-    code = {"budget_exhausted": 3, "failed": 1}.get(answer.outcome, 0)
-    if code:
-        raise typer.Exit(code)
+    _leave(answer)
 
 
 @app.command()
@@ -208,6 +223,75 @@ def batch(
     if report.failed > len(report.failures):
         _say(f"… and {report.failed - len(report.failures)} more; each has its `error` in {out}.")
     if report.failed:
+        raise typer.Exit(3)
+
+
+@app.command("eval")
+def evaluate(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET.jsonl", help="An item a line; see the docs.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="REPORT.json", help="Written anew.")
+    ] = None,
+    marks: Annotated[
+        Path | None,
+        typer.Option(metavar="MARKS.jsonl", help="A line for each item, as it is done."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the marks there are, go on behind them.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Forget the marks there are.")
+    ] = False,
+    collection: CollectionName = "default",
+    planner: PlannerName = None,
+    max_steps: MaxSteps = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    timeout: Timeout = None,
+    depth: Annotated[
+        int, typer.Option(min=1, help="Documents found among which the right ones count.")
+    ] = 10,
+    jobs: Annotated[int, typer.Option(min=1, help="Items asked at once.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Ask the questions of a file and compare what comes of them with what is right."""
+    import asyncio
+
+    from cogagent.models.factory import text_embedder
+    from cogagent.pipelines.eval_items import EvalItem
+    from cogagent.pipelines.evaluate import evaluate_file, write_report
+
+    budget = _budget(max_steps, timeout, max_calls, max_tokens)
+    with _agent() as agent, _bar("items", "items/s") as move:
+        _require_collection(agent, collection)
+
+        async def asked(item: EvalItem) -> Answer:
+            pictures = [] if item.picture is None else [item.picture]
+            return await agent.aask(item.question, pictures, collection, planner, budget)
+
+        report = asyncio.run(
+            evaluate_file(
+                asked, dataset, marks=marks, resume=resume, overwrite=overwrite,
+                embedder=text_embedder(agent.settings), depth=depth, jobs=jobs, on_progress=move,
+            )
+        )  # fmt: skip
+    if out is not None:
+        write_report(report, out)
+    if _wants_json(as_json):
+        _print_json(report)
+    else:
+        print(f"{report.items} items in {report.seconds:.1f} s, {report.kept} from before")
+        for name, figure in report.all.figures.items():
+            print(
+                f"{name:<20} {figure.value:>9.3f}  [{figure.low:.3f}, {figure.high:.3f}]"
+                f"  of {figure.items}"
+            )
+    for failure in report.failures:
+        error = failure.error
+        _say(f"failed: line {failure.line}: {error.message} {error.remedy}".rstrip())
+    if report.failed or report.malformed:
         raise typer.Exit(3)
 
 
@@ -305,6 +389,26 @@ def demo(
 
     with _agent() as agent:
         run(agent, examples, out, print)
+
+
+@app.command("planners")
+def planners_list(as_json: Json = False) -> None:
+    """What can be named with --planner."""
+    from cogagent.config import load_settings
+    from cogagent.planners.factory import make_planner, needs_model, planner_names
+
+    settings = load_settings(_Globals.home)
+    found = []
+    for name in planner_names():
+        planner = make_planner(name, settings, has_model=True)
+        about = (type(planner).__doc__ or "").partition("\n")[0]
+        found.append({"name": name, "needs_model": needs_model(planner), "about": about})
+    if _wants_json(as_json):
+        _print_json(found)
+        return
+    for entry in found:
+        needs = " (needs a language model)" if entry["needs_model"] else ""
+        print(f"{entry['name']}: {entry['about']}{needs}")
 
 
 @documents.command("list")
@@ -412,6 +516,121 @@ def config_show(as_json: Json = False) -> None:
         print(f"{row['name']} = {row['value']}  ({row['source']}; {row['variable']})")
 
 
+@trace.command("list")
+def trace_list(
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """The newest runs."""
+    with _agent() as agent:
+        found = agent.traces.list(limit)
+    if _wants_json(as_json):
+        _print_json(found)
+        return
+    for entry in found:
+        print(f"{entry.id}  {entry.at[:19]}  {entry.outcome:<16}  {_one_line(entry.question, 80)}")
+
+
+@trace.command("show")
+def trace_show(
+    trace_id: TraceId,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Also what models were told and wrote.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """A run as a tree: what was planned, searched, found and answered."""
+    with _agent() as agent:
+        found = _trace(agent, trace_id)
+    if _wants_json(as_json):
+        _print_json(found)
+        return
+    from rich.console import Console
+
+    from cogagent.trace_view import tree
+
+    Console(highlight=False, soft_wrap=True).print(tree(found, prompts=prompts))
+
+
+@trace.command("replay")
+def trace_replay(
+    trace_id: TraceId,
+    planner: PlannerName = None,
+    planner_model: Annotated[
+        str | None, typer.Option(help="A model to plan, in place of what was recorded.")
+    ] = None,
+    answer_model: Annotated[
+        str | None, typer.Option(help="A model to answer, in place of what was recorded.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run it again from what was recorded; nothing is searched."""
+    with _agent() as agent:
+        answer = agent.traces.replay(_trace(agent, trace_id), planner, planner_model, answer_model)
+    if _wants_json(as_json):
+        _print_json(answer)
+    else:
+        _print_answer(answer)
+    _leave(answer)
+
+
+@trace.command("export")
+def trace_export(
+    trace_id: TraceId,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Written anew.")],
+) -> None:
+    """Write a run into one JSON file."""
+    with _agent() as agent:
+        found = _trace(agent, trace_id)
+    try:
+        out.write_text(found.model_dump_json(exclude_defaults=True), "utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {str(out)!r}: {error.strerror}.") from error
+
+
+@trace.command("delete")
+def trace_delete(
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Traces' ids.")],
+) -> None:
+    """Delete traces."""
+    with _agent() as agent:
+        agent.traces.delete(*ids)
+
+
+@conversations.command("list")
+def conversations_list(as_json: Json = False) -> None:
+    """Their names, the last used first."""
+    with _agent() as agent:
+        found = agent.conversations.list()
+    if _wants_json(as_json):
+        _print_json(found)
+        return
+    for name in found:
+        print(name)
+
+
+@conversations.command("show")
+def conversations_show(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+    """The questions and answers of one."""
+    with _agent() as agent:
+        turns = agent.conversations.get(name)
+    if not turns:
+        raise NotFoundError(f"there is no conversation {name!r}.")
+    if _wants_json(as_json):
+        _print_json(turns)
+        return
+    for turn in turns:
+        read = f"\n  read as: {turn.resolved}" if turn.resolved else ""
+        print(f"> {turn.question}{read}\n{turn.answer}\n")
+
+
+@conversations.command("delete")
+def conversations_delete(name: Annotated[str, typer.Argument()]) -> None:
+    """Forget one."""
+    with _agent() as agent:
+        agent.conversations.delete(name)
+
+
 def main() -> None:
     """Run the command line; errors of this package become a message and an exit code."""
     try:
@@ -433,10 +652,48 @@ def _agent(*, adopt: bool = False) -> CogAgent:
     return CogAgent(home=_Globals.home, adopt=adopt)
 
 
-def _budget(steps: int | None, seconds: float | None) -> Budget:
+def _leave(answer: Answer) -> None:
+    """End with the exit code of an answer."""
+    code = {"budget_exhausted": 3, "failed": 1}.get(answer.outcome, 0)
+    if code:
+        raise typer.Exit(code)
+
+
+def _trace(agent: CogAgent, name: str) -> Trace:
+    """A trace of the home, or of a file."""
+    from cogagent.pipelines.recording import Trace
+
+    path = Path(name)
+    if not path.is_file():
+        return agent.traces.get(name)
+    try:
+        return Trace.read(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {name!r}: {error.strerror}.") from error
+
+
+def _budget(
+    steps: int | None,
+    seconds: float | None,
+    calls: int | None = None,
+    tokens: int | None = None,
+) -> Budget:
     from cogagent.types import Budget
 
-    return Budget(**({"steps": steps} if steps is not None else {}), seconds=seconds)
+    limits = {"steps": steps, "seconds": seconds, "model_calls": calls, "tokens": tokens}
+    return Budget.model_validate({name: most for name, most in limits.items() if most is not None})
+
+
+def _require_collection(agent: CogAgent, name: str) -> None:
+    """Refuse a collection that is not there, before anything else is done."""
+    names = [found.name for found in agent.collections.list()]
+    if name not in names:
+        raise NotFoundError(
+            f"there is no collection {name!r}.",
+            remedy=f"Collections there: {', '.join(names)}."
+            if names
+            else "Ingest something first.",
+        )
 
 
 def _streamed(agent: CogAgent, question: str, keywords: dict[str, Any]) -> Answer:
@@ -499,6 +756,8 @@ def _print_answer(answer: Answer) -> None:
         print(f"\nSearched: {'; '.join(answer.searched)}")
         if answer.outcome == "budget_exhausted":
             print(f"Stopped: {answer.stop_reason}")
+        for query in answer.undone:
+            print(f"Left undone: {query}")
 
 
 @contextmanager

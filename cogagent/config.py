@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -37,6 +37,9 @@ class ModelSettings(_Group):
     answer_model: str = "extractive"
     """What writes answers: ``extractive`` (embedded; it quotes), or a language model as
     ``llamacpp:FILE.gguf``, ``transformers:NAME-OR-FOLDER`` or ``openai:NAME``."""
+    planner_model: str = ""
+    """What plans, for planners that need a language model: written as ``answer_model`` is.
+    A small one will do. Empty: the one that answers, if that is a language model."""
     threads: int = Field(default=0, ge=0)
     """Threads for the embedded models; 0 takes the machine's cores."""
 
@@ -200,6 +203,59 @@ class AnswerSettings(_Group):
     """How long a written text is kept."""
 
 
+class PlanningSettings(_Group):
+    """How questions are planned."""
+
+    planner: str = "rules"
+    """Which planner, where a question names none; ``cogagent planners`` lists them."""
+    turns: int = Field(default=6, ge=1, le=50)
+    """How many of a conversation's last questions a planner sees."""
+
+
+class TraceSettings(_Group):
+    """What is kept of each run, to be looked at and run again."""
+
+    keep: int = Field(default=500, ge=0)
+    """Traces kept in the home, the newest; 0 keeps none."""
+    content: bool = True
+    """Keep texts too: questions, evidence, prompts and answers. Without them a trace shows
+    what was done, how long it took and what it cost, and cannot be run again."""
+
+
+class WebSettings(_Group):
+    """Searching the web; nothing of it happens unless it is enabled."""
+
+    enabled: bool = False
+    """Let planners search the web; a question's words then leave this machine."""
+    provider: Literal["ddgs", "searxng"] = "ddgs"
+    """Who searches: public engines through the package ddgs, or a SearXNG of yours."""
+    engines: str = "duckduckgo"
+    """``ddgs``: which engines are asked, with commas; ``auto`` asks several."""
+    searxng_url: str = ""
+    """``searxng``: its address, such as ``http://localhost:8888``; it may be private."""
+    results: int = Field(default=8, ge=1, le=50)
+    """Results of a search that are looked at."""
+    pages: int = Field(default=4, ge=1, le=20)
+    """Pages that are read for one search."""
+    pictures: int = Field(default=4, ge=1, le=20)
+    """Pictures that are fetched for one search for pictures."""
+    timeout_seconds: float = Field(default=20.0, gt=0)
+    """Longest time for a search and its pages together."""
+    page_mb: float = Field(default=5.0, gt=0)
+    """Size of a page once unpacked, MB; twice that of a picture."""
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (80, 443)
+    """Ports of pages that are fetched."""
+    robots: bool = True
+    """Keep to what sites ask of programs in their robots.txt."""
+    host_seconds: float = Field(default=1.0, ge=0.0)
+    """Shortest time between two requests to one host, and between two searches."""
+    cache_mb: float = Field(default=32.0, ge=0.0)
+    """Memory for pages and results that were fetched before; 0 keeps none. As much again
+    for pictures."""
+    cache_seconds: float = Field(default=3600.0, gt=0.0)
+    """How long they are kept."""
+
+
 class Settings(BaseSettings):
     """Every setting of the program; groups nest as ``COGAGENT_LIMITS__PAGES=100``."""
 
@@ -218,9 +274,12 @@ class Settings(BaseSettings):
     parse: ParseSettings = ParseSettings()
     chunks: ChunkSettings = ChunkSettings()
     answers: AnswerSettings = AnswerSettings()
+    planning: PlanningSettings = PlanningSettings()
+    traces: TraceSettings = TraceSettings()
     openai: OpenAISettings = OpenAISettings()
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     transformers: TransformersSettings = TransformersSettings()
+    web: WebSettings = WebSettings()
 
     @classmethod
     def settings_customise_sources(

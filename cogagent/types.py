@@ -34,7 +34,7 @@ ElementKind = Literal["text", "table", "figure", "page", "image"]
 ChunkKind = Literal["text", "table", "image"]
 Modality = Literal["text", "table", "image"]
 Outcome = Literal["answered", "partial", "abstained", "budget_exhausted", "failed"]
-Tool = Literal["text", "image"]
+NoteKind = Literal["description", "keywords", "dialogue", "knowledge", "computed", "summary"]
 MatchKind = Literal["exact", "normalised", "fuzzy", "none"]
 Verdict = Literal["supported", "unsupported", "uncited"]
 Reason = Literal[
@@ -348,16 +348,66 @@ class PageBox(Record):
     box: PageFraction
 
 
+class ToolSpec(Record):
+    """What a planner is told of a tool."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    description: str
+    """What it finds and when to use it, in a line that a model can read."""
+    pictures: bool = False
+    """It can search by a picture of the question's."""
+    web: bool = False
+    """Its searches leave this machine and count against ``Budget.web_searches``."""
+    notes: bool = False
+    """It brings a :class:`Note`, which is never cited, instead of evidence."""
+
+
+class Region(Record):
+    """A place to look at again."""
+
+    evidence_id: str
+    box: PageFraction
+    """On the evidence's page."""
+    why: str = ""
+
+
 class Query(Record):
     """One search that a planner asks for."""
 
+    id: str = ""
+    """Unique within the run; the loop gives one (``2.1``: step, place) where there is none."""
     text: str = ""
-    tool: Tool = "text"
+    tool: str = "text"
     kinds: tuple[ChunkKind, ...] = ()
-    """Search among these kinds alone; among all when empty."""
+    """Search among these kinds alone; among all that the tool finds when empty."""
     picture: int | None = None
-    """Index of the question's picture to search by, for the image tool."""
+    """Index of the question's picture to search by, for tools that can."""
+    region: Region | None = None
+    """The place to look at again, for the tool ``region``."""
+    top_k: int | None = Field(default=None, ge=1, le=50)
+    """Pieces of evidence to bring; the loop's own number when ``None``."""
+    via: tuple[str, ...] = ()
+    """Ids of the evidence that led to it: the bridge that a question goes over."""
     why: str = ""
+
+
+class SubQuestion(Record):
+    """A node of a plan that is made up front."""
+
+    id: str
+    text: str
+    """May name the answers of others as ``#id``."""
+    tool: str = "text"
+    depends_on: tuple[str, ...] = ()
+
+
+class Note(Record):
+    """What was seen in a picture, known or worked out: read by planners and writers, no source."""
+
+    kind: NoteKind
+    text: str
+    query: str = ""
+    """Id of the query that it answers, if it does."""
 
 
 class Evidence(Record):
@@ -397,17 +447,64 @@ class Evidence(Record):
         return tuple(lines) or (PageBox(page=self.page, box=self.box),)
 
 
+class Problem(Record):
+    """An error as data: what happened, and what to do about it."""
+
+    code: str
+    message: str
+    remedy: str = ""
+
+
+class Finding(Record):
+    """What one query brought."""
+
+    query: str
+    """Its id."""
+    evidence: tuple[str, ...] = ()
+    """Ids, best first."""
+    scores: tuple[float, ...] = ()
+    """Theirs, on the tool's own scale."""
+    digest: str = ""
+    """What the evidence says to the query, in a sentence or two."""
+    error: Problem | None = None
+    seconds: float = 0.0
+
+
+class Usage(Record):
+    """What an answer, or a step, cost."""
+
+    steps: int = 0
+    searches: int = 0
+    web_searches: int = 0
+    model_calls: int = 0
+    tokens: int = 0
+    pictures: int = 0
+    """Shown to models."""
+    seconds: float = 0.0
+
+
 class Step(Record):
     """One turn of the loop: what was thought and asked, and what came of it."""
 
     number: int
     thought: str = ""
+    plan: tuple[SubQuestion, ...] = ()
+    """The whole plan, in the step in which it was made up front."""
     queries: tuple[Query, ...] = ()
+    notes: tuple[Note, ...] = ()
+    resolved: str = ""
+    """The question as it is to be read from now on: standing alone, its bridges filled in."""
     done: bool = False
     reason: str = ""
+    fallback: str = ""
+    """Why this is not what the planner's model said, where it is not."""
+    findings: tuple[Finding, ...] = ()
+    """What each query brought, in their order; filled in by the loop, like what follows."""
     evidence: tuple[str, ...] = ()
     """Ids of the evidence that this step found first."""
     digest: str = ""
+    usage: Usage = Usage()
+    """Of planning and searching."""
     seconds: float = 0.0
     error: str | None = None
 
@@ -475,21 +572,18 @@ class Claim(Record):
     """Id of the evidence that supports the claim, where the cited does not."""
 
 
-class Usage(Record):
-    """What an answer cost."""
-
-    steps: int = 0
-    searches: int = 0
-    model_calls: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-
 class Budget(Record):
     """The most that a question may cost; ``None`` sets no limit."""
 
     steps: int | None = Field(default=3, ge=1)
     seconds: float | None = Field(default=None, gt=0)
+    model_calls: int | None = Field(default=None, ge=0)
+    """Texts that models write, for planning and answering."""
+    tokens: int | None = Field(default=None, ge=0)
+    """Of their prompts and texts together."""
+    pictures: int | None = Field(default=None, ge=0)
+    """Shown to models."""
+    web_searches: int | None = Field(default=10, ge=0)
 
 
 class Answer(Record):
@@ -516,6 +610,15 @@ class Answer(Record):
     """Estimated probability that the evidence answers the question, 0 to 1."""
     usage: Usage = Usage()
     stop_reason: str = ""
+    undone: tuple[str, ...] = ()
+    """Queries that the budget did not allow, each with its tool."""
+    resolved: str = ""
+    """The question as it was read, where it was made to stand alone."""
+    notes: tuple[Note, ...] = ()
+    """What was seen, known or worked out on the way; no source."""
+    conversation: str | None = None
+    trace: str | None = None
+    """Id of the trace that the home keeps of the run; ``None`` if it keeps none."""
     claims: tuple[Claim, ...] = ()
     """The sentences of the text, each checked against what it cites."""
     warnings: tuple[str, ...] = ()
@@ -599,6 +702,9 @@ class BatchQuestion(Record):
     """``None`` for that of the batch."""
     choices: tuple[str, ...] = ()
     """As ``ask`` takes them, none for an open question; carried to the answer."""
+    conversation: str | None = None
+    """As ``ask`` takes it; questions of one conversation should stand in batches of their
+    own, since several are asked at a time."""
     metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
     """Carried to the answer."""
 
@@ -607,14 +713,6 @@ class BatchQuestion(Record):
     def _writable(cls, metadata: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()  # or a ValueError
         return metadata
-
-
-class Problem(Record):
-    """An error as data: what happened, and what to do about it."""
-
-    code: str
-    message: str
-    remedy: str = ""
 
 
 class BatchAnswer(Record):

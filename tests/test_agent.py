@@ -393,7 +393,7 @@ class SlowPlanner:
     def __init__(self) -> None:
         self.begun = threading.Event()
 
-    async def plan(self, state: PlanState) -> Step:
+    async def plan(self, state: PlanState, model: object) -> Step:
         self.begun.set()
         await asyncio.sleep(60)
         raise AssertionError("not reached")
@@ -461,7 +461,7 @@ def test_errors_of_a_stream_are_events(filled: CogAgent) -> None:
     class Broken:
         name = "broken"
 
-        async def plan(self, state: PlanState) -> Step:
+        async def plan(self, state: PlanState, model: object) -> Step:
             raise RuntimeError("boom")
 
     (event,) = filled.stream("What?", planner=Broken())

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogagent.indexes.filters import Selection
 from cogagent.indexes.vectors import Ids, Vectors
@@ -19,6 +20,10 @@ from cogagent.types import MetaValue
 
 CONTEXT_WEIGHT = 2.0
 """BM25 weight of a passage's context (title, headings) against its text."""
+
+
+_AHEAD = 10
+"""Passages that are ranked for each that is wanted, where only some may be returned."""
 
 
 class LexicalIndex:
@@ -79,7 +84,33 @@ class LexicalIndex:
         quoted = ['"' + term.replace('"', '""').replace("\0", " ") + '"' for term in terms]
         if not quoted:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        params: tuple[MetaValue, ...] = (" OR ".join(quoted),)
+        match = " OR ".join(quoted)
+        if selection is None:
+            found = self._ranked(connection, match, k)
+            return _ids_and_scores(found)
+        # The best of all, sifted here, nearly always hold the best of the selected, and
+        # are found several times as fast as by a search that joins the selection.
+        found = self._ranked(connection, match, _AHEAD * k)
+        whole = len(np.unique(found[:, 2])) < _AHEAD * k
+        found = found[np.isin(found[:, 0], selection.ids)]
+        _, first = np.unique(found[:, 2], return_index=True)
+        if not whole and len(first) < k:
+            found = self._ranked(connection, match, k, selection)
+            found = found[np.isin(found[:, 0], selection.ids)]
+        elif len(first) > k:
+            kept = found[np.sort(first)[:k], 2]
+            found = found[np.isin(found[:, 2], kept)]
+        return _ids_and_scores(found)
+
+    def _ranked(
+        self,
+        connection: sqlite3.Connection,
+        match: str,
+        k: int,
+        selection: Selection | None = None,
+    ) -> NDArray[np.float64]:
+        """Chunk, score and passage of the ``k`` best passages, shape ``(n, 3)``."""
+        params: tuple[MetaValue, ...] = (match,)
         within = ""
         if selection is not None:
             # The plus keeps SQLite from looking each row up in the full-text index.
@@ -89,16 +120,15 @@ class LexicalIndex:
             f"WITH passages AS (SELECT rowid AS id, -rank AS score FROM {self._table} "
             f"WHERE {self._table} MATCH ? AND rank MATCH 'bm25(1.0, {CONTEXT_WEIGHT})' {within} "
             "ORDER BY rank LIMIT ?) "
-            "SELECT c.id, p.score FROM passages p JOIN chunks c ON c.parent = p.id "
-            "ORDER BY p.score DESC, c.id",
+            "SELECT c.id, p.score, p.id FROM passages p JOIN chunks c ON c.parent = p.id "
+            "ORDER BY p.score DESC, p.id, c.id",
             (*params, k),
         ).fetchall()
-        found = np.array(rows, np.float64).reshape(-1, 2)
-        ids, scores = found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
-        if selection is not None:
-            allowed = np.isin(ids, selection.ids)
-            ids, scores = ids[allowed], scores[allowed]
-        return ids, scores
+        return np.array(rows, np.float64).reshape(-1, 3)
+
+
+def _ids_and_scores(found: NDArray[np.float64]) -> tuple[Ids, Vectors]:
+    return found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
 
 
 def _passages(connection: sqlite3.Connection, chunks: Sequence[int]) -> list[tuple[int, str, str]]:

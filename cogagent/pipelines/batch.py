@@ -21,6 +21,7 @@ from cogagent.types import (
     BatchQuestion,
     BatchReport,
     Problem,
+    Record,
 )
 
 _AHEAD = 16
@@ -273,23 +274,8 @@ def problem(error: CogAgentError) -> Problem:
     return Problem(code=error.code, message=error.message, remedy=error.remedy)
 
 
-def _question(item: object) -> BatchQuestion:
-    if isinstance(item, BatchQuestion):
-        return item
-    fields = {"question": item} if isinstance(item, str) else item
-    if not isinstance(fields, Mapping):
-        raise InputError(
-            f"a question is an object with the field `question`, not a {_kind(item)}.",
-            remedy='Write {"question": "…"}.',
-        )
-    try:
-        return BatchQuestion.model_validate(dict(fields))
-    except ValidationError as error:
-        raise _explained(error) from error
-
-
-def _explained(error: ValidationError) -> InputError:
-    """What pydantic found wrong, in a sentence."""
+def explained(error: ValidationError, record: type[Record]) -> InputError:
+    """What pydantic found wrong with the fields of a record, in a sentence."""
     said: dict[str, str] = {}
     unknown = False
     for entry in error.errors(include_url=False, include_input=False):
@@ -302,8 +288,23 @@ def _explained(error: ValidationError) -> InputError:
             said[place] = f"there is no field `{place[:100]}`"
         else:
             said[place] = f"`{place[:100]}`: {reason[:1].lower()}{reason[1:]}"
-    remedy = f"Fields: {', '.join(BatchQuestion.model_fields)}. Carry anything else in `metadata`."
+    remedy = f"Fields: {', '.join(record.model_fields)}. Carry anything else in `metadata`."
     return InputError(f"{'; '.join(list(said.values())[:3])}.", remedy=remedy if unknown else "")
+
+
+def _question(item: object) -> BatchQuestion:
+    if isinstance(item, BatchQuestion):
+        return item
+    fields = {"question": item} if isinstance(item, str) else item
+    if not isinstance(fields, Mapping):
+        raise InputError(
+            f"a question is an object with the field `question`, not a {_kind(item)}.",
+            remedy='Write {"question": "…"}.',
+        )
+    try:
+        return BatchQuestion.model_validate(dict(fields))
+    except ValidationError as error:
+        raise explained(error, BatchQuestion) from error
 
 
 def _carried(question: BatchQuestion) -> dict[str, Any]:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 import fcntl
-import itertools
 import os
 import stat
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from cogagent.errors import DiskFullError, InputError, StorageError
 from cogagent.pipelines.batch import Asked, Batch, Intake, Item, Tally, problem
+from cogagent.pipelines.line_files import LineFile, parsed
 from cogagent.types import BatchAnswer, BatchProgress, BatchQuestion, BatchReport
-
-MAX_LINE = 4_000_000
-"""Bytes of a question's line; its question may have 20,000 characters, the rest is metadata."""
 
 _MAX_ANSWER = 256_000_000
 """Bytes of a line that are read to see whether it is an answer."""
@@ -76,7 +71,7 @@ async def answer_file(
     return tally.report()
 
 
-class QuestionFile:
+class QuestionFile(LineFile):
     """Questions as JSON Lines in UTF-8; blank lines do not count.
 
     Args:
@@ -87,50 +82,19 @@ class QuestionFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self.status = path.stat()
-        except (OSError, ValueError) as error:
-            _unreadable(path, error)
-        if stat.S_ISDIR(self.status.st_mode):
-            raise InputError(f"{str(path)!r} is a folder, not a file of questions.")
-
-    def count(self) -> int | None:
-        """How many questions there are; ``None`` for a pipe."""
-        if not stat.S_ISREG(self.status.st_mode):
-            return None
-        with closing(self._lines()) as lines:
-            return sum(1 for _ in lines)
+        super().__init__(path, "questions")
 
     def items(self) -> Iterator[Item]:
         """The questions, each read when it is asked for; a malformed line is an error."""
         intake, folder = Intake(), self.path.parent
-        with closing(self._lines()) as lines:
+        with closing(self.lines()) as lines:
             for number, line in lines:
                 try:
-                    item = _parsed(line)
+                    item = parsed(line)
                 except InputError as error:
                     yield BatchAnswer(id=None, line=number, error=problem(error))
                 else:
                     yield _placed(intake.take(number, item), folder)
-
-    def _lines(self) -> Generator[tuple[int, bytes | None], None, None]:
-        """Number and bytes of each line that is not blank; no bytes of one that is too long."""
-        try:
-            with self.path.open("rb") as file:
-                for number in itertools.count(1):
-                    line = file.readline(MAX_LINE + 1)
-                    if not line:
-                        return
-                    if number == 1:
-                        line = line.removeprefix(codecs.BOM_UTF8)
-                    if len(line) > MAX_LINE:
-                        _skip(file, line)
-                        yield number, None
-                    elif line.strip():
-                        yield number, line
-        except OSError as error:
-            _unreadable(self.path, error)
 
 
 class AnswerFile:
@@ -178,7 +142,7 @@ class AnswerFile:
         Raises:
             InputError: If there are answers to other questions, or lines that are none.
         """
-        with self._guard, _translated(self._path):
+        with self._guard, translated(self._path):
             if self._closing:
                 return
             with os.fdopen(os.dup(self._descriptor), "rb") as file:
@@ -203,7 +167,7 @@ class AnswerFile:
             StorageError: If it cannot be written.
         """
         data = answer.model_dump_json().encode() + b"\n"
-        with self._guard, _translated(self._path):
+        with self._guard, translated(self._path):
             if self._closing:
                 return
             try:
@@ -222,7 +186,7 @@ class AnswerFile:
     def close(self) -> None:
         """Bring everything to the disk and let go of the file."""
         self._closing = True
-        with self._guard, _translated(self._path):
+        with self._guard, translated(self._path):
             try:
                 os.fsync(self._descriptor)
             finally:
@@ -260,7 +224,7 @@ class AnswerFile:
                 f"cannot lock {str(self._path)!r}: {error}.", remedy="Use a local disk."
             ) from error
         if overwrite:
-            with _translated(self._path):
+            with translated(self._path):
                 os.ftruncate(self._descriptor, 0)
         elif not resume and os.fstat(self._descriptor).st_size:
             raise InputError(
@@ -290,26 +254,6 @@ class AnswerFile:
         )
 
 
-def _parsed(line: bytes | None) -> Mapping[str, Any]:
-    """The object that a line holds."""
-    if line is None:
-        raise InputError(
-            f"the line has over {MAX_LINE} bytes.",
-            remedy="Ingest long texts as documents and ask about them.",
-        )
-    try:
-        line.decode()
-        value = from_json(line, allow_inf_nan=False)
-    except UnicodeDecodeError as error:
-        raise InputError("the line is not UTF-8.", remedy="Save the file as UTF-8.") from error
-    except ValueError as error:
-        reason = str(error).replace(" at line 1 column", " at column")
-        raise InputError(f"the line is not JSON: {reason}.") from error
-    if not isinstance(value, dict):
-        raise InputError("the line is not a JSON object.", remedy='Write {"question": "…"}.')
-    return value
-
-
 def _placed(item: Item, folder: Path) -> Item:
     """The question with its pictures looked for beside the file."""
     if isinstance(item, BatchAnswer) or not item.question.images:
@@ -320,31 +264,21 @@ def _placed(item: Item, folder: Path) -> Item:
     return Asked(item.line, item.question.model_copy(update={"images": images}))
 
 
-def _skip(file: BinaryIO, line: bytes) -> None:
-    """Read on to the end of the line that starts with ``line``."""
-    while line and not line.endswith(b"\n"):
-        line = file.readline(1 << 20)
-
-
 def _name(asked: BatchQuestion | BatchAnswer) -> str:
     text = asked.question or ""
     shown = text if len(text) <= 60 else f"{text[:59]}…"
     return f"{asked.id!r} ({shown!r})" if asked.id is not None else "a malformed line"
 
 
-def _unreadable(path: Path, error: Exception) -> NoReturn:
-    raise InputError(f"cannot read {str(path)!r}: {error}.") from error
-
-
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
     """Errors of the disk as those of this package."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFullError(
-                f"there is no space left for {str(path)!r}; the answers written so far stay.",
+                f"there is no space left for {str(path)!r}; what was written so far stays.",
                 remedy="Free some space and resume.",
             ) from error
         raise StorageError(f"cannot write {str(path)!r}: {error}.") from error

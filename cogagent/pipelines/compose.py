@@ -16,7 +16,7 @@ from cogagent.pipelines.choosing import Chooser
 from cogagent.reading.passage import Passage, Reading
 from cogagent.reading.pictures import read_pictures
 from cogagent.reading.reader import ExtractiveReader
-from cogagent.types import Citation, Claim, Evidence, Outcome, first_page_box
+from cogagent.types import Citation, Claim, Evidence, Note, Outcome, Raster, first_page_box
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,31 @@ class Composed:
     distribution: Mapping[str, float] = field(default_factory=dict)
     """Of the choices, if there were any."""
 
+    exhausted: str = ""
+    """What of the budget was spent before it was whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer has to answer.
+
+    Attributes:
+        question: As it is to be read: standing alone.
+        parts: The questions in it, each answered by itself; a comparison's sides have
+            been searched for but are no questions.
+        choices: One of which is the answer, two or more; none for an open question.
+        pictures: That came with the question.
+        notes: What was seen, known or worked out on the way; no source.
+        deadline: ``time.monotonic()`` at which the time is over.
+    """
+
+    question: str
+    parts: Sequence[str] = ()
+    choices: Sequence[str] = ()
+    pictures: Sequence[Raster] = ()
+    notes: Sequence[Note] = ()
+    deadline: float | None = None
+
 
 NOTHING_THERE = "There is nothing in this collection to answer from."
 
@@ -48,24 +73,20 @@ class Composer(Protocol):
     """Writes the answer from the evidence."""
 
     def compose(
-        self,
-        question: str,
-        parts: Sequence[str],
-        evidence: Sequence[Evidence],
-        blocking: RunBlocking,
-        choices: Sequence[str] = (),
+        self, asked: Asked, evidence: Sequence[Evidence], blocking: RunBlocking
     ) -> AsyncIterator[str | Composed]:
-        """The answer to ``question``: its text piece by piece, then the whole of it.
+        """The answer: its text piece by piece, then the whole of it.
 
         The pieces, joined, are the whole's text.
 
         Args:
-            question: As it was asked.
-            parts: The questions in it, each answered by itself; a comparison's
-                sides have been searched for but are no questions.
+            asked: What to answer.
             evidence: Best first.
             blocking: Runs a blocking call elsewhere.
-            choices: One of which is the answer, two or more; none for an open question.
+
+        Raises:
+            BudgetError: If the budget does not allow the model that writes.
+            ModelError: If it fails.
         """
         ...
 
@@ -94,33 +115,24 @@ class ExtractiveComposer:
         self._strict = strict
 
     async def compose(
-        self,
-        question: str,
-        parts: Sequence[str],
-        evidence: Sequence[Evidence],
-        blocking: RunBlocking,
-        choices: Sequence[str] = (),
+        self, asked: Asked, evidence: Sequence[Evidence], blocking: RunBlocking
     ) -> AsyncIterator[str | Composed]:
-        """The answer to ``question``; see :class:`Composer`."""
-        composed: Composed = await blocking(self._compose, question, parts, evidence, choices)
+        """The answer; see :class:`Composer`."""
+        composed: Composed = await blocking(self._compose, asked, evidence)
         for piece in pieces(composed.text):
             yield piece
         yield composed
 
-    def _compose(
-        self,
-        question: str,
-        parts: Sequence[str],
-        evidence: Sequence[Evidence],
-        choices: Sequence[str],
-    ) -> Composed:
-        if choices:
-            return self._chosen(question, evidence, choices)
-        asked = [part for part in parts if part.endswith("?")]
-        if len(asked) < 2:
-            asked = [question]
+    def _compose(self, asked: Asked, evidence: Sequence[Evidence]) -> Composed:
+        if not evidence and (worked := _worked_out(asked)) is not None:
+            return worked
+        if asked.choices:
+            return self._chosen(asked.question, evidence, asked.choices)
+        questions = [part for part in asked.parts if part.endswith("?")]
+        if len(questions) < 2:
+            questions = [asked.question]
         passages = _passages(evidence)
-        findings = [(part, self._find(part, passages)) for part in asked]
+        findings = [(part, self._find(part, passages)) for part in questions]
         answered = [reading for _, reading in findings if reading is not None and reading.answered]
         if not answered:
             return _abstention(evidence, findings[0][1])
@@ -197,6 +209,15 @@ def _passages(evidence: Sequence[Evidence]) -> list[Passage]:
         Passage(piece.text, piece.modality, piece.title, piece.score, piece.context)
         for piece in evidence
     ]
+
+
+def _worked_out(asked: Asked) -> Composed | None:
+    """The answer where none has to be looked up: a sum, say."""
+    computed = [note.text for note in asked.notes if note.kind == "computed"]
+    if not computed:
+        return None
+    text = f"{computed[-1]} (worked out, not from a document)"
+    return Composed("answered", text, short=computed[-1], confidence=1.0)
 
 
 def _abstention(evidence: Sequence[Evidence], reading: Reading | None) -> Composed:

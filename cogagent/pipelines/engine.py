@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +21,11 @@ from cogagent.indexes.writing import Space
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 from cogagent.models.cached import CachedMLLM
 from cogagent.models.factory import (
+    EXTRACTIVE,
     answer_model,
     image_embedder,
     minilm,
+    mllm,
     span_model,
     text_embedder,
 )
@@ -33,19 +36,23 @@ from cogagent.pipelines.choosing import Chooser
 from cogagent.pipelines.compose import Composer, ExtractiveComposer
 from cogagent.pipelines.grounded import GroundedComposer
 from cogagent.pipelines.ingest import Ingestor
-from cogagent.pipelines.pages import PageView
+from cogagent.pipelines.pages import PageView, is_foreign
 from cogagent.pipelines.reindex import reindex
 from cogagent.planners.base import Planner
+from cogagent.planners.factory import make_planner
 from cogagent.planners.rules import RulePlanner
 from cogagent.reading.reader import ExtractiveReader
-from cogagent.retrievers.base import Retriever
 from cogagent.retrievers.image import ImageRetriever
 from cogagent.retrievers.mixed import MixedRetriever
+from cogagent.retrievers.outside import as_tool
 from cogagent.retrievers.text import TextRetriever
+from cogagent.retrievers.web import web_tool
 from cogagent.types import Evidence, IngestReport, Progress, Query, Raster, Source, as_source
-from cogagent.vision.eyes import Eyes
+from cogagent.vision.eyes import Eyes, Sight
 
 Modality = Literal["text", "image", "all"]
+_RESERVED = frozenset({"text", "image", "all", "region", "knowledge", "web"})
+"""Names of tools that are the program's own."""
 
 
 class Engine:
@@ -55,9 +62,15 @@ class Engine:
         home: The home directory.
         settings: Its settings.
         adopt: Accept that the home was built with other embedders, to reindex it.
+        tools: Further tools for planners; see :func:`cogagent.retrievers.outside.as_tool`.
+
+    Raises:
+        InputError: If one of them is no tool.
     """
 
-    def __init__(self, home: Path, settings: Settings, *, adopt: bool = False) -> None:
+    def __init__(
+        self, home: Path, settings: Settings, *, adopt: bool = False, tools: Sequence[Any] = ()
+    ) -> None:
         self.home = home
         self.settings = settings
         if settings.offline:
@@ -72,6 +85,7 @@ class Engine:
             adopt=adopt,
         )
         self._making = threading.RLock()
+        self._outside = self._from_outside(tools)
 
     @cached_property
     def parsers(self) -> ParserPool:
@@ -96,7 +110,8 @@ class Engine:
     @cached_property
     def pages(self) -> PageView:
         """What shows pages of stored documents."""
-        return PageView(self.store, self.parsers)
+        outside = [tool for tool in self._outside.values() if hasattr(tool, "picture")]
+        return PageView(self.store, self.parsers, outside)
 
     def ingestor(self) -> Ingestor:
         """What brings sources into this home."""
@@ -106,11 +121,12 @@ class Engine:
                 self.settings,
             )  # fmt: skip
 
-    def composer(self, *, strict: bool = False) -> Composer:
+    def composer(self, *, strict: bool = False, model: MLLM | None = None) -> Composer:
         """What writes answers.
 
         Args:
             strict: Leave out what the evidence does not bear out.
+            model: Writes; ``None`` for the reader, which quotes.
 
         Raises:
             ModelError: If the language model that the settings name does not load.
@@ -118,14 +134,14 @@ class Engine:
         with self._making:
             embedder = minilm(self.settings)
             checker = Checker(embedder)  # it was fitted to this one's cosines
-            if self.answer_model is None:
+            if model is None:
                 chooser = Chooser(embedder, span_model(self.settings))
                 return ExtractiveComposer(self._reader, checker, chooser, strict=strict)
             return GroundedComposer(
-                self.answer_model,
+                model,
                 checker,
                 self.text_embedder.count_tokens,
-                self._look,
+                partial(self._look, model.capabilities),
                 self.settings.answers,
                 strict=strict,
                 pictures=self._pictures,
@@ -134,7 +150,26 @@ class Engine:
     @cached_property
     def answer_model(self) -> MLLM | None:
         """The language model that answers; ``None`` if the reader does."""
-        model = answer_model(self.settings)
+        return self._cached(answer_model(self.settings))
+
+    @cached_property
+    def planner_model(self) -> MLLM | None:
+        """The language model that plans; ``None`` if there is none."""
+        named = self.settings.models.planner_model
+        return self._cached(mllm(named, self.settings)) if named else self.answer_model
+
+    @contextmanager
+    def lent(self, *names: str | None) -> Iterator[list[MLLM | None]]:
+        """Language models by name, for one use; ``None`` for no name."""
+        models = [mllm(name, self.settings) if name else None for name in names]
+        try:
+            yield models
+        finally:
+            for model in models:
+                if model is not None:
+                    close_now(model)
+
+    def _cached(self, model: MLLM | None) -> MLLM | None:
         kept = self.settings.answers
         if model is None or not kept.cache_mb:
             return model
@@ -145,49 +180,101 @@ class Engine:
         kept = self.settings.answers
         return PictureCache(kept.picture_cache_mb, kept.picture_cache_seconds)
 
-    def _look(self, piece: Evidence) -> Raster:
-        """A picture among the evidence, no larger than the language model makes use of."""
-        can = self.answer_model.capabilities if self.answer_model else Capabilities()
-        place = (self.store.document(piece.document_id).content, piece.page, piece.box)
+    def _look(self, can: Capabilities, piece: Evidence) -> Raster:
+        """A picture among the evidence, no larger than a language model makes use of."""
+        if is_foreign(piece.document_id):
+            content = piece.document_id
+        else:
+            content = self.store.document(piece.document_id).content
+        place = (content, piece.page, piece.box)
         return self._pictures.cut(
             place, lambda: self.pages.region(piece.document_id, piece.page, piece.box), can
         )
 
     def planner(self, wanted: str | Planner | None) -> Planner:
-        """A planner by name, or the caller's own.
+        """A planner by name, or the caller's own; ``None`` for that of the settings.
 
         Raises:
-            InputError: If there is none of that name.
+            InputError: If there is none of that name, or it needs a language model and
+                none is configured.
+            ModelError: If the language model does not load.
         """
-        if wanted is None or wanted == RulePlanner.name:
-            return RulePlanner()
-        if isinstance(wanted, str):
-            raise InputError(
-                f"there is no planner {wanted!r}.", remedy=f"Planners: {RulePlanner.name}."
-            )
-        return wanted
+        if wanted is not None and not isinstance(wanted, str):
+            return wanted
+        name = wanted or self.settings.planning.planner
+        models = self.settings.models
+        has_model = bool(models.planner_model) or models.answer_model != EXTRACTIVE
+        made: Planner = make_planner(
+            name,
+            self.settings,
+            has_model=has_model,
+            rules=lambda: RulePlanner(minilm(self.settings)),
+        )
+        return made
 
     def tools(
-        self, collection: str, filters: Filters | None, pictures: Sequence[Any]
-    ) -> Mapping[str, Retriever]:
-        """The retrievers of one question, by the name that planners use.
+        self, collection: str, filters: Filters | None, pictures: Sequence[Raster]
+    ) -> Mapping[str, Any]:
+        """The tools of one question, by the name that planners use.
 
         Args:
             collection: Its name.
             filters: Applied before each search.
-            pictures: That come with the question: paths, bytes or PIL images.
+            pictures: That come with the question.
 
         Raises:
-            InputError: If a picture is of another kind, or cannot be read.
             NotFoundError: If there is no such collection.
             UnknownFieldError: If a filter names an unknown field.
         """
         self.store.select(collection, filters)
-        rasters = [self._raster(picture) for picture in pictures]
-        vectors = list(self.image_embedder.embed_images(rasters)) if rasters else []
+        vectors = list(self.image_embedder.embed_images(pictures)) if pictures else []
         text = TextRetriever(self.store, self.text_embedder, collection, filters)
-        image = ImageRetriever(self.store, self.image_embedder, text, collection, filters, vectors)
-        return {"text": text, "image": image, "all": MixedRetriever(self.store, text, image)}
+        passages = TextRetriever(
+            self.store, self.text_embedder, collection, filters, ("text", "table")
+        )
+        # One retriever for both: it keeps the vector of the question that both are probed with.
+        image = ImageRetriever(
+            self.store, self.image_embedder, passages, collection, filters, vectors
+        )
+        mixed = MixedRetriever(self.store, text, image)
+        return {"text": passages, "image": image, "all": mixed} | self._outside
+
+    def pictures(self, pictures: Sequence[Any]) -> list[Raster]:
+        """Pictures that come with a question, decoded.
+
+        Args:
+            pictures: Paths, bytes or PIL images.
+
+        Raises:
+            InputError: If a picture is of another kind, or cannot be read.
+        """
+        return [self._raster(picture) for picture in pictures]
+
+    def describe(self, pictures: Sequence[Raster]) -> list[str]:
+        """What the embedded networks see in pictures, a text each: kind, content, words."""
+        described = []
+        for sight in self.eyes.look(pictures):
+            written = " ".join(sight.reading.text.split())
+            parts = [sight.perception.whole, f'Written in it: "{written}"' if written else ""]
+            described.append(" ".join(part for part in parts if part))
+        return described
+
+    def _from_outside(self, given: Sequence[Any]) -> dict[str, Any]:
+        """The web, if it is switched on, and the user's own tools, by name."""
+        web = web_tool(self.settings, self.text_embedder, self.parsers, self._see)
+        found: dict[str, Any] = {} if web is None else {web.spec.name: web}
+        for tool in given:
+            made = as_tool(tool, self.parsers)
+            name = made.spec.name
+            if name in found or name in _RESERVED:
+                raise InputError(
+                    f"there are two tools of the name {name!r}.", remedy="Rename yours."
+                )
+            found[name] = made
+        return found
+
+    def _see(self, pictures: Sequence[Raster]) -> list[Sight]:
+        return self.eyes.look(pictures)
 
     def search(
         self,
@@ -199,11 +286,10 @@ class Engine:
         filters: Filters | None,
     ) -> list[Evidence]:
         """One search without planning; by the picture if there is one."""
-        tools = self.tools(collection, filters, pictures)
-        if pictures:
-            return tools["image"].retrieve(Query(text=query, tool="image", picture=0), k)
-        kinds = ("text", "table") if modality == "text" else ()
-        return tools[modality].retrieve(Query(text=query, kinds=kinds), k)
+        tools = self.tools(collection, filters, self.pictures(pictures))
+        asked = Query(text=query, tool="image", picture=0) if pictures else Query(text=query)
+        found: list[Evidence] = tools["image" if pictures else modality].retrieve(asked, k)
+        return found
 
     def _raster(self, picture: Any) -> Raster:
         """A question's picture, decoded in a parser process like any other file."""
@@ -239,9 +325,12 @@ class Engine:
 
     def close(self) -> None:
         """Release files, processes and the language model."""
-        model = self.__dict__.pop("answer_model", None)
-        if model is not None:
+        models = [self.__dict__.pop(name, None) for name in ("answer_model", "planner_model")]
+        for model in {id(model): model for model in models if model is not None}.values():
             close_now(model)
+        for tool in self._outside.values():
+            if hasattr(tool, "close"):
+                tool.close()
         for name in ("parsers", "unpackers"):
             if name in self.__dict__:
                 getattr(self, name).close()

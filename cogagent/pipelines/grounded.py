@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cogagent.checking.checker import Checker
-from cogagent.checking.injection import fence, warnings
+from cogagent.checking.injection import fence, visible, warnings
 from cogagent.checking.marking import NOTHING_LEFT
 from cogagent.config import AnswerSettings
-from cogagent.errors import CogAgentError, ContextOverflowError
+from cogagent.errors import BudgetError, CogAgentError, ContextOverflowError
 from cogagent.models.mllm import MLLM, Generated, Message, Options, said
 from cogagent.models.showing import PictureCache
 from cogagent.models.sight import picture_tokens
 from cogagent.pipelines.choices import level, likeliest, listed
-from cogagent.pipelines.compose import NOTHING_THERE, Composed, RunBlocking, pieces
+from cogagent.pipelines.compose import NOTHING_THERE, Asked, Composed, RunBlocking, pieces
 from cogagent.pipelines.packing import Packed, pack, shown_text
 from cogagent.pipelines.prompts import prompt
+from cogagent.pipelines.timing import left, timed
 from cogagent.pipelines.weighing import weigh
 from cogagent.pipelines.writing import Writing
 from cogagent.types import Evidence, Raster
 
 PROMPT = "answer.v1"
+NOTES_PROMPT = "answer_from_notes.v1"
+"""Where earlier steps have noted something that may be used too."""
 CHOICE_PROMPT = "choose.v1"
 _CONTEXT = 8192
 """Tokens, for a model that does not say how many it reads."""
@@ -35,9 +39,21 @@ _LETTER_TOKENS = 64
 """Kept free for the letter of a choice and what surrounds it."""
 
 NOTHING_WRITTEN = "The model wrote nothing."
+OVERTIME = "the time was over before the answer was whole"
+NOTES = "Notes of earlier steps. They are no evidence and are not cited:"
+_OF_THE_QUESTION = "question:"
+"""Before the number of a picture that came with the question."""
 
 Look = Callable[[Evidence], Raster]
 """The pixels of a piece of evidence."""
+
+
+@dataclass(slots=True)
+class _Ended:
+    """How a text ended: as a whole, or because the time was over."""
+
+    whole: Generated | None = None
+    late: bool = False
 
 
 class GroundedComposer:
@@ -69,6 +85,8 @@ class GroundedComposer:
         pictures: PictureCache | None = None,
     ) -> None:
         self._model = model
+        named = getattr(model, "named", None)
+        self._weigher: MLLM = named("choose") if named else model
         self._checker = checker
         self._count = count_tokens
         self._look = look
@@ -77,72 +95,88 @@ class GroundedComposer:
         self._shown = pictures or PictureCache(0, 0)
 
     async def compose(
-        self,
-        question: str,
-        parts: Sequence[str],  # noqa: ARG002 - the model answers them together
-        evidence: Sequence[Evidence],
-        blocking: RunBlocking,
-        choices: Sequence[str] = (),
+        self, asked: Asked, evidence: Sequence[Evidence], blocking: RunBlocking
     ) -> AsyncIterator[str | Composed]:
-        """The answer to ``question``; see :class:`Composer`.
+        """The answer; see :class:`Composer`.
 
         Of choices the model first writes, from the evidence, which one is right,
         and then weighs them by what it has written.
 
         Raises:
+            BudgetError: If the budget does not allow a text.
             ContextOverflowError: If not even one piece of evidence fits the model.
             ModelError: If the model fails otherwise.
         """
-        if not evidence:
+        if not evidence and not asked.notes and not asked.pictures:
             for piece in pieces(NOTHING_THERE):
                 yield piece
-            yield Composed("abstained", NOTHING_THERE, distribution=level(choices))
+            yield Composed("abstained", NOTHING_THERE, distribution=level(asked.choices))
             return
-        asked = _asked(question, choices)
         best = evidence[: self._settings.evidence]
-        pictures = await blocking(self._pictures, best)
-        room = self._room(asked, pictures.values())
-        packed = await blocking(pack, best, room, self._count)
-        if not packed.chosen:
+        pictures = await blocking(self._pictures, asked, best)
+        packed = await blocking(pack, best, self._room(asked, pictures.values()), self._count)
+        if evidence and not packed.chosen:
             raise ContextOverflowError(
                 f"no piece of the evidence fits the context of {self._model.name}.",
                 remedy="Give the model a larger context, or ask a shorter question.",
             )
         writing = Writing(packed.chosen, self._checker, strict=self._strict)
         messages = await blocking(self._messages, asked, packed.chosen, pictures)
-        options = Options(
-            max_tokens=self._settings.max_tokens, temperature=self._settings.temperature
-        )
-        whole: Generated | None = None
-        async with aclosing(self._model.stream(messages, options)) as stream:
-            async for written in stream:
-                whole = written.whole or whole
-                for sentence in writing.take(written.text):
-                    for piece in pieces(await blocking(writing.check, sentence)):
-                        yield piece
-                if writing.looping:
-                    break
-        for sentence in writing.rest():
-            for piece in pieces(await blocking(writing.check, sentence)):
-                yield piece
-        composed = _composed(writing, packed, whole)
+        ended = _Ended()
+        async for piece in self._written(messages, writing, ended, asked.deadline, blocking):
+            yield piece
+        composed = _composed(writing, packed, ended)
         if not writing.text:
             for piece in pieces(composed.text):
                 yield piece
-        if choices:
-            composed = await self._weighed(composed, messages, choices)
+        if asked.choices:
+            composed = await self._weighed(composed, messages, asked)
         yield composed
 
+    async def _written(
+        self,
+        messages: Sequence[Message],
+        writing: Writing,
+        ended: _Ended,
+        deadline: float | None,
+        blocking: RunBlocking,
+    ) -> AsyncIterator[str]:
+        """The text as it is shown, while the model writes it; ``ended`` tells how it ended."""
+        options = Options(
+            max_tokens=self._settings.max_tokens, temperature=self._settings.temperature
+        )
+        async with aclosing(self._model.stream(messages, options)) as stream:
+            try:
+                async for written in timed(stream, deadline):
+                    ended.whole = written.whole or ended.whole
+                    for sentence in writing.take(written.text):
+                        for piece in pieces(await blocking(writing.check, sentence)):
+                            yield piece
+                    if writing.looping:
+                        break
+            except TimeoutError:
+                ended.late = True
+        for sentence in writing.rest():
+            for piece in pieces(await blocking(writing.check, sentence)):
+                yield piece
+
     async def _weighed(
-        self, composed: Composed, messages: Sequence[Message], choices: Sequence[str]
+        self, composed: Composed, messages: Sequence[Message], asked: Asked
     ) -> Composed:
         """An answer with what it means for the choices."""
-        if composed.outcome == "abstained":
-            return replace(composed, distribution=level(choices))
+        if composed.outcome == "abstained" or composed.exhausted:
+            return replace(composed, distribution=level(asked.choices))
         told = said("assistant", composed.text)
-        weighed = await weigh(
-            self._model, [*messages, told, said("user", prompt(CHOICE_PROMPT))], choices
-        )
+        try:
+            async with asyncio.timeout(left(asked.deadline)):
+                weighed = await weigh(
+                    self._weigher,
+                    [*messages, told, said("user", prompt(CHOICE_PROMPT))],
+                    asked.choices,
+                )
+        except (BudgetError, TimeoutError) as error:
+            spent = str(error) or OVERTIME
+            return replace(composed, distribution=level(asked.choices), exhausted=spent)
         return replace(
             composed,
             outcome=composed.outcome if weighed.named else "partial",
@@ -152,8 +186,9 @@ class GroundedComposer:
             usage=(*composed.usage, *weighed.usage),
         )
 
-    def _room(self, asked: str, pictures: Iterable[Raster]) -> int:
-        told = sum(self._count([asked, prompt(PROMPT), prompt(CHOICE_PROMPT)])) + _LETTER_TOKENS
+    def _room(self, asked: Asked, pictures: Iterable[Raster]) -> int:
+        texts = [_said(asked), _order(asked), prompt(CHOICE_PROMPT)]
+        told = sum(self._count(texts)) + _LETTER_TOKENS
         seen = picture_tokens(self._model, [picture.size for picture in pictures])
         left = self._context - self._settings.max_tokens - seen - told
         return int(left / _MARGIN)
@@ -163,51 +198,67 @@ class GroundedComposer:
         return self._model.capabilities.context or _CONTEXT
 
     def _messages(
-        self, asked: str, evidence: Sequence[Evidence], pictures: Mapping[str, Raster]
+        self, asked: Asked, evidence: Sequence[Evidence], pictures: Mapping[str, Raster]
     ) -> list[Message]:
-        shown = {
-            number: pictures[piece.id]
-            for number, piece in enumerate(evidence, 1)
-            if piece.id in pictures
+        numbers = {piece.id: number for number, piece in enumerate(evidence, 1)}
+        shown = {key: raster for key, raster in pictures.items() if key in numbers}
+        owned = {
+            key: raster for key, raster in pictures.items() if key.startswith(_OF_THE_QUESTION)
         }
+        shown = owned | shown
         notes = [
-            f"Picture {place} shows evidence {number}." for place, number in enumerate(shown, 1)
+            f"Picture {place} "
+            + ("belongs to the question." if key in owned else f"shows evidence {numbers[key]}.")
+            for place, key in enumerate(shown, 1)
         ]
-        fenced = fence(evidence, boundary=_boundary(evidence))
-        text = "\n\n".join([*notes, fenced, asked])
-        return [said("system", prompt(PROMPT)), said("user", text, *shown.values())]
+        fenced = [fence(evidence, boundary=_boundary(evidence))] if evidence else []
+        text = "\n\n".join([*notes, *fenced, _said(asked)])
+        return [said("system", _order(asked)), said("user", text, *shown.values())]
 
-    def _pictures(self, evidence: Sequence[Evidence]) -> dict[str, Raster]:
-        """Pictures among the evidence, as many and as large as the settings and the model allow.
+    def _pictures(self, asked: Asked, evidence: Sequence[Evidence]) -> dict[str, Raster]:
+        """The question's pictures, then those of the evidence, as the settings and model allow.
 
         Returns:
-            By the ids of the evidence, best first.
+            By the ids of the evidence, best first; the question's own come first.
         """
         if not self._model.capabilities.pictures:
             return {}
-        found: dict[str, Raster] = {}
+        found = {f"{_OF_THE_QUESTION}{n}": raster for n, raster in enumerate(asked.pictures)}
+        seen = 0
         for piece in evidence:
-            if piece.modality == "image" and len(found) < self._settings.pictures:
+            if piece.modality == "image" and seen < self._settings.pictures:
                 try:
                     found[piece.id] = self._look(piece)
                 except CogAgentError:
                     continue  # its words are among the evidence all the same
+                seen += 1
         most = min(self._settings.picture_tokens, self._context // _PICTURE_SHARE)
         shown = self._shown.shown(list(found.values()), self._model, most)
         return dict(zip(found, shown, strict=False))
 
 
-def _asked(question: str, choices: Sequence[str]) -> str:
-    """The question as the prompt ends with it."""
-    if not choices:
-        return f"Question: {question}"
-    return (
-        f"Question: {question}\n\nChoices, of which one is right (say which in words, not by "
-        f"its letter):\n{listed(choices)}"
-    )
+def _order(asked: Asked) -> str:
+    """What the model is told to do."""
+    return prompt(NOTES_PROMPT if asked.notes else PROMPT)
 
 
-def _composed(writing: Writing, packed: Packed, whole: Generated | None) -> Composed:
+def _said(asked: Asked) -> str:
+    """The question as the prompt ends with it, under what was noted on the way."""
+    parts = []
+    if asked.notes:
+        noted = "\n".join(f"- {note.kind}: {visible(note.text)}" for note in asked.notes)
+        parts.append(f"{NOTES}\n{noted}")
+    parts.append(f"Question: {asked.question}")
+    if asked.choices:
+        parts.append(
+            "Choices, of which one is right (say which in words, not by its letter):\n"
+            + listed(asked.choices)
+        )
+    return "\n\n".join(parts)
+
+
+def _composed(writing: Writing, packed: Packed, ended: _Ended) -> Composed:
+    whole = ended.whole
     told = warnings(packed.chosen)
     if packed.dropped:
         told.append(
@@ -225,6 +276,7 @@ def _composed(writing: Writing, packed: Packed, whole: Generated | None) -> Comp
         claims=tuple(writing.claims),
         warnings=tuple(told),
         usage=(whole.usage,) if whole is not None else (),
+        exhausted=OVERTIME if ended.late else "",
     )
 
 

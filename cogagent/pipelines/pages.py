@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cogagent.documents.pool import ParserPool
 from cogagent.errors import NotFoundError
@@ -19,17 +19,42 @@ _MARGIN = 0.01
 """Of the page, around a cropped cited."""
 
 
+_FOREIGN = ("web:", "tool:")
+"""How the ids begin of documents that are not the home's."""
+
+
+def is_foreign(document: str) -> bool:
+    """Whether a document is not the home's: a page of the web, or what a tool brought."""
+    return document.startswith(_FOREIGN)
+
+
+class HasPictures(Protocol):
+    """A tool that keeps the pictures that it brought, for a while."""
+
+    def picture(self, document: str) -> Raster:
+        """The pixels of one, by its ``document_id``.
+
+        Raises:
+            NotFoundError: If it is none of the tool's, or was brought too long ago.
+        """
+        ...
+
+
 class PageView:
     """Shows what was ingested.
 
     Args:
         store: Knows the documents and has their bytes.
         parsers: Render them, in their own processes.
+        outside: Tools that have the pixels of what they brought from outside the home.
     """
 
-    def __init__(self, store: Store, parsers: ParserPool) -> None:
+    def __init__(
+        self, store: Store, parsers: ParserPool, outside: Sequence[HasPictures] = ()
+    ) -> None:
         self.store = store
         self._parsers = parsers
+        self._outside = outside
 
     def page(self, document: str, page: int, dpi: int = _DPI) -> Raster:
         """One page as a reader sees it.
@@ -43,6 +68,8 @@ class PageView:
             NotFoundError: If there is no such document or page, or no copy of it.
             DocumentError: If it cannot be shown.
         """
+        if is_foreign(document):
+            return self._foreign(document)
         found = self.store.document(document)
         if not 1 <= page <= found.pages:
             raise NotFoundError(f"{found.title!r} has {found.pages} pages, none numbered {page}.")
@@ -73,6 +100,19 @@ class PageView:
         raster = self.page(cited.document_id, cited.page)
         boxes = [entry.box for entry in cited.boxes if entry.page == cited.page] or [cited.box]
         return _marked(Image.fromarray(raster.pixels), boxes)
+
+    def _foreign(self, document: str) -> Raster:
+        """A picture that a tool brought."""
+        for tool in self._outside:
+            try:
+                return tool.picture(document)
+            except NotFoundError:
+                continue
+        raise NotFoundError(
+            f"{document!r} is not stored here: it was brought by a tool, and no pixels of it "
+            "are kept.",
+            remedy="Open its address.",
+        )
 
 
 def _marked(page: Image, boxes: Sequence[Box]) -> Image:

@@ -9,12 +9,22 @@ from cogagent.indexes.filters import Filters
 from cogagent.indexes.store import Store
 from cogagent.models.base import ImageEmbedder, Vectors
 from cogagent.retrievers.fusion import Scores, scaled
-from cogagent.retrievers.text import DEPTH, TextRetriever, to_evidence
+from cogagent.retrievers.text import (
+    DEPTH,
+    Ranked,
+    Signals,
+    TextRetriever,
+    keyed_evidence,
+    to_evidence,
+)
 from cogagent.types import Evidence, Query
 
-SHOWN_WEIGHT = 0.5
+SHOWN_WEIGHT = 0.25
 """Of what a picture shows, against the words in it and its caption. A picture without
 any is ranked by what it shows alone: its text only repeats what the network saw."""
+LEAST = 0.75
+"""The least that the best of the worded pictures, and of the others, can score, whatever
+the other kind scores: cosines of other embedders lie elsewhere."""
 
 
 class ImageRetriever:
@@ -60,20 +70,56 @@ class ImageRetriever:
             return to_evidence(self._store, scores, k, query)
         return to_evidence(self._store, self.rank(query.text), k, query)
 
+    def look(self, query: Query, k: int) -> list[tuple[Evidence, Signals]]:
+        """The ``k`` pictures that match the query's words, each with what its score is made of."""
+        ranked, shown = self._texts.ranked(query.text, kinds=("image",)), self._shown(query.text)
+        found = keyed_evidence(self._store, self._fused(ranked, shown), k, query)
+        missing = [key for key, _ in found if key not in ranked.cosines]
+        cosines = ranked.cosines | self._texts.cosines(query.text, missing)
+        return [
+            (piece, Signals(cosine=cosines.get(key), shown=shown.get(key))) for key, piece in found
+        ]
+
     def rank(self, text: str) -> Scores:
         """Scores from 0 to 1 of the pictures that match ``text``."""
-        said, shown = scaled(self._texts.rank(text, kinds=("image",))), self.shown(text)
-        worded = self._store.worded(said)
-        scores = dict(shown)
-        for key in worded | (said.keys() - shown.keys()):
-            scores[key] = SHOWN_WEIGHT * shown.get(key, 0.0) + (1 - SHOWN_WEIGHT) * said[key]
-        return scores
+        return self._fused(self._texts.ranked(text, kinds=("image",)), self._shown(text))
 
     def shown(self, text: str) -> Scores:
         """Scores from 0 to 1 of the pictures that show what ``text`` says."""
+        return scaled(self._shown(text))
+
+    def _fused(self, ranked: Ranked, shown: Scores) -> Scores:
+        """One score of pictures with words, by these above all, and of those without.
+
+        Shares of the highest say nothing of how high that is: each kind counts as much
+        as its highest cosine, so that the best of a thousand photographs that have
+        nothing to do with a question does not stand before the chart that answers it.
+        """
+        worded = self._store.worded(ranked.scores.keys() | shown.keys())
+        said = scaled({key: ranked.scores.get(key, 0.0) for key in worded})
+        seen = scaled(shown)
+        read = scaled(
+            {
+                key: SHOWN_WEIGHT * seen.get(key, 0.0) + (1 - SHOWN_WEIGHT) * score
+                for key, score in said.items()
+            }
+        )
+        plain = scaled({key: cosine for key, cosine in shown.items() if key not in worded})
+        level = max((ranked.cosines.get(key, 0.0) for key in worded), default=0.0)
+        other = max((shown[key] for key in plain), default=0.0)
+        top = max(level, other)
+        if top <= 0:
+            return plain | read
+        first, second = max(level / top, LEAST), max(other / top, LEAST)
+        return {key: score * second for key, score in plain.items()} | {
+            key: score * first for key, score in read.items()
+        }
+
+    def _shown(self, text: str) -> Scores:
+        """The cosines of ``text`` and the pictures nearest to it."""
         if not self._store.size(self._collection, self._store.image):
             return {}
-        return scaled(self._near(self._embedder.embed_texts([text])[0]))
+        return self._near(self._embedder.embed_texts([text])[0])
 
     def _near(self, vector: Vectors) -> Scores:
         selection = self._store.select(self._collection, self._filters)

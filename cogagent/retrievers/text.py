@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from cogagent.indexes.filters import Filters
 from cogagent.indexes.store import Store
@@ -24,6 +28,30 @@ _STOP = frozenset(
 )
 
 
+class Signals(NamedTuple):
+    """What stands behind a score, unscaled, so that tools can be compared.
+
+    Attributes:
+        cosine: Of query and evidence by the text embedder; ``None`` if it was not worked out.
+        shown: Of query and picture by the picture embedder; ``None`` of what is no picture.
+    """
+
+    cosine: float | None = None
+    shown: float | None = None
+
+
+class Ranked(NamedTuple):
+    """A ranking before it is cut.
+
+    Attributes:
+        scores: From 0 to 1, by chunk id.
+        cosines: Of the chunks and the query, by chunk id.
+    """
+
+    scores: Scores
+    cosines: Scores
+
+
 class TextRetriever:
     """Dense and lexical search over one collection, fused.
 
@@ -32,6 +60,7 @@ class TextRetriever:
         embedder: The embedder that the home was built with.
         collection: Its name.
         filters: Applied before the search.
+        kinds: What queries that name no kinds search among; all kinds when empty.
     """
 
     def __init__(
@@ -40,32 +69,69 @@ class TextRetriever:
         embedder: TextEmbedder,
         collection: str,
         filters: Filters | None = None,
+        kinds: tuple[ChunkKind, ...] = (),
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._collection = collection
         self._filters = dict(filters or {})
+        self._kinds = kinds
+        self._kept: tuple[str, Vectors] | None = None
 
     def retrieve(self, query: Query, k: int) -> list[Evidence]:
         """The ``k`` passages that match the query's text best."""
-        return to_evidence(self._store, self.rank(query.text, query.kinds, k), k, query)
+        scores = self.rank(query.text, query.kinds or self._kinds, k)
+        return to_evidence(self._store, scores, k, query)
+
+    def look(self, query: Query, k: int) -> list[tuple[Evidence, Signals]]:
+        """What :meth:`retrieve` finds, each with what stands behind its score."""
+        ranked = self.ranked(query.text, query.kinds or self._kinds, k)
+        return [
+            (piece, Signals(cosine=ranked.cosines.get(key)))
+            for key, piece in keyed_evidence(self._store, ranked.scores, k, query)
+        ]
 
     def rank(self, text: str, kinds: tuple[ChunkKind, ...] = (), k: int = 0) -> Scores:
         """Scores from 0 to 1 of the chunks that match ``text``; at least ``k`` if there are."""
+        return self.ranked(text, kinds, k).scores
+
+    def ranked(self, text: str, kinds: tuple[ChunkKind, ...] = (), k: int = 0) -> Ranked:
+        """As :meth:`rank`, with the cosines."""
         depth = max(DEPTH, k)
         filters: Filters = self._filters | ({"kind": list(kinds)} if kinds else {})
         selection = self._store.select(self._collection, filters)
         allowed = None if selection is None else selection.ids
-        vector = self._embedder.embed([text], query=True)[0]
+        vector = self._vector(text)
+        cosines: Scores = {}
 
         def near(k: int, among: Ids | None) -> tuple[Ids, Vectors]:
-            return self._store.nearest(self._collection, self._store.text, vector, k, among)
+            found = self._store.nearest(self._collection, self._store.text, vector, k, among)
+            cosines.update(zip(found[0].tolist(), found[1].tolist(), strict=True))
+            return found
 
-        return blend(
+        scores = blend(
             near(depth, allowed),
             self._store.lexical(self._collection, terms(text), depth, selection),
             missing=lambda ids: near(len(ids), ids),
         )
+        return Ranked(scores, cosines)
+
+    def cosines(self, text: str, chunks: Sequence[int]) -> Scores:
+        """The cosines of ``text`` and these chunks, by id."""
+        if not chunks:
+            return {}
+        among = np.sort(np.asarray(chunks, np.int64))
+        ids, cosines = self._store.nearest(
+            self._collection, self._store.text, self._vector(text), len(among), among
+        )
+        return dict(zip(ids.tolist(), cosines.tolist(), strict=True))
+
+    def _vector(self, text: str) -> Vectors:
+        """The query's vector; the last is kept, since pictures are searched by it, too."""
+        kept = self._kept
+        if kept is None or kept[0] != text:
+            self._kept = kept = (text, self._embedder.embed([text], query=True)[0])
+        return kept[1]
 
 
 def terms(text: str) -> list[str]:
@@ -78,10 +144,20 @@ def terms(text: str) -> list[str]:
 
 def to_evidence(store: Store, scores: Scores, k: int, query: Query) -> list[Evidence]:
     """The ``k`` best chunks as evidence that knows its score and query."""
+    return [piece for _, piece in keyed_evidence(store, scores, k, query)]
+
+
+def keyed_evidence(
+    store: Store, scores: Scores, k: int, query: Query
+) -> list[tuple[int, Evidence]]:
+    """As :func:`to_evidence`, each piece with the id of its chunk."""
     ranking = best(scores, k)
     found = store.evidence([key for key, _ in ranking])
     return [
-        found[key].model_copy(update={"score": round(score, 6), "query": query.text})
+        (
+            key,
+            found[key].model_copy(update={"score": round(score, 6), "query": query.text}),
+        )
         for key, score in ranking
         if key in found
     ]

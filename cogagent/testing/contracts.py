@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,12 @@ from cogagent.errors import CapabilityError, ContextOverflowError, DocumentError
 from cogagent.indexes.vectors import VectorIndex
 from cogagent.models.base import ImageEmbedder, TextEmbedder
 from cogagent.models.cached import CachedMLLM
+from cogagent.models.metered import Meter, MeteredMLLM
 from cogagent.models.mllm import MLLM, Generated, Message, Options, Piece, said
 from cogagent.models.sight import picture_tokens
-from cogagent.planners.base import Planner, PlanState
+from cogagent.planners.base import Left, Planner, PlanState
 from cogagent.retrievers.base import Retriever
-from cogagent.types import Query, Raster, Source, Step
+from cogagent.types import Budget, Finding, Query, Raster, Source, Step, ToolSpec
 
 ODD_TEXTS = ["", " ", "\x00", "\ud800 half a pair", "é" * 40, "word " * 2000, "日本語", "🙂👩‍👩‍👧"]
 
@@ -217,28 +219,86 @@ class RetrieverContract:
 
 
 class PlannerContract:
-    """Inherit, and give a fixture ``planner``."""
+    """Inherit, and give a fixture ``planner``; ``model`` too for one that asks a model."""
+
+    TOOLS = (
+        ToolSpec(name="text", description="Passages."),
+        ToolSpec(name="image", description="Pictures.", pictures=True),
+    )
+    MOST_STEPS = 20
 
     @pytest.fixture
     def planner(self) -> Planner:
         raise NotImplementedError
 
-    def test_it_ends(self, planner: Planner) -> None:
-        steps: list[Step] = []
-        for _ in range(20):
-            state = PlanState(question="Which lake is deeper?", steps=tuple(steps), max_steps=3)
-            step = asyncio.run(planner.plan(state))
-            assert step.number == len(steps) + 1
-            if step.done:
-                return
-            assert step.queries
-            steps.append(step)
-        pytest.fail("the planner never stops")
+    @pytest.fixture
+    def model(self) -> MLLM | None:
+        return None
 
-    def test_it_asks_for_something_first(self, planner: Planner) -> None:
-        step = asyncio.run(planner.plan(PlanState(question="What is water?")))
-        assert not step.done
+    def plan(self, planner: Planner, model: MLLM | None, **state: Any) -> Step:
+        """One step, with a model that is allowed everything."""
+        metered = None if model is None else MeteredMLLM(model, Meter(Budget()), "plan")
+        given = {"question": "Which lake is deeper, Arn or Bor?", "tools": self.TOOLS} | state
+        return asyncio.run(planner.plan(PlanState(**given), metered))
+
+    def test_it_has_a_name(self, planner: Planner) -> None:
+        assert planner.name
+
+    def test_it_asks_for_something_first(self, planner: Planner, model: MLLM | None) -> None:
+        step = self.plan(planner, model)
+        assert step.number == 1
+        assert step.queries
         assert all(query.text or query.picture is not None for query in step.queries)
+        assert not step.findings
+
+    def test_it_asks_only_what_there_is(self, planner: Planner, model: MLLM | None) -> None:
+        for tools in (self.TOOLS, self.TOOLS[:1]):
+            for query in self.plan(planner, model, tools=tools).queries:
+                assert query.tool in {tool.name for tool in tools}
+
+    def test_it_ends(self, planner: Planner, model: MLLM | None) -> None:
+        for left in (Left(), Left(steps=3)):
+            steps: list[Step] = []
+            for number in range(1, self.MOST_STEPS + 1):
+                rest = None if left.steps is None else max(left.steps - len(steps), 0)
+                state = {"steps": tuple(steps), "left": Left(steps=rest)}
+                step = self.plan(planner, model, **state)
+                assert step.number == number
+                if rest == 0 or not step.queries or step.done:
+                    break
+                steps.append(_carried_out(step))
+            else:
+                pytest.fail("the planner never stops")
+
+    def test_no_query_comes_twice(self, planner: Planner, model: MLLM | None) -> None:
+        first = _carried_out(self.plan(planner, model))
+        second = self.plan(planner, model, steps=(first,))
+        asked = [
+            (query.tool, query.text, query.kinds, query.picture)
+            for step in (first, second)
+            for query in step.queries
+        ]
+        assert len(asked) == len(set(asked))
+
+    def test_equal_states_get_equal_steps(self, planner: Planner, model: MLLM | None) -> None:
+        first = self.plan(planner, model)
+        self.plan(planner, model, question="What is water?")
+        assert self.plan(planner, model) == first
+
+    def test_any_question_is_planned(self, planner: Planner, model: MLLM | None) -> None:
+        for question in ODD_TEXTS[2:]:
+            step = self.plan(planner, model, question=question)
+            assert step.queries or step.done
+
+
+def _carried_out(step: Step) -> Step:
+    """The step as the loop gives it back, each query with an id and a finding."""
+    queries = [
+        query if query.id else query.model_copy(update={"id": f"{step.number}.{place}"})
+        for place, query in enumerate(step.queries, 1)
+    ]
+    findings = tuple(Finding(query=query.id, digest="Arn, 90 m.") for query in queries)
+    return step.model_copy(update={"queries": tuple(queries), "findings": findings})
 
 
 class MLLMContract:

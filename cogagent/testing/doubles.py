@@ -14,6 +14,7 @@ import numpy as np
 from cogagent.errors import ContextOverflowError, ModelError
 from cogagent.models.backends.ending import Ending
 from cogagent.models.base import Vectors
+from cogagent.models.metered import MeteredMLLM
 from cogagent.models.mllm import (
     DEFAULTS,
     Capabilities,
@@ -108,7 +109,7 @@ class ScriptedPlanner:
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = steps
 
-    async def plan(self, state: PlanState) -> Step:
+    async def plan(self, state: PlanState, model: MeteredMLLM | None) -> Step:  # noqa: ARG002
         """The next step of the script."""
         done = len(state.steps)
         if done < len(self._steps):

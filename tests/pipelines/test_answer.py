@@ -9,14 +9,28 @@ import pytest
 
 from cogagent.checking.checker import Checked, Checker, Draft
 from cogagent.checking.marking import NOTHING_LEFT
-from cogagent.errors import InputError, StorageError
-from cogagent.pipelines.answer import MAX_QUESTION, Run
+from cogagent.errors import BudgetError, InputError, ModelError, StorageError
+from cogagent.models.metered import Meter
+from cogagent.pipelines.answer import MAX_QUESTION, Inquiry, Run
 from cogagent.pipelines.choosing import Chooser
 from cogagent.pipelines.compose import ExtractiveComposer
+from cogagent.pipelines.toolbox import Toolbox
+from cogagent.planners.base import PlanState
 from cogagent.reading.passage import Reading
 from cogagent.reading.question import AnswerType
 from cogagent.testing.doubles import HashTextEmbedder, ListRetriever, ScriptedPlanner
-from cogagent.types import Answer, Budget, Claim, DoneEvent, Event, Evidence, Query, Step
+from cogagent.types import (
+    Answer,
+    Budget,
+    Claim,
+    DoneEvent,
+    Event,
+    Evidence,
+    Note,
+    Query,
+    Step,
+    ToolSpec,
+)
 from tests.pipelines.test_choices import NoSpans
 from tests.test_types import make_evidence
 
@@ -63,16 +77,29 @@ async def in_thread(call: Any, *args: Any) -> Any:
     return await asyncio.to_thread(call, *args)
 
 
+def begun(
+    question: str,
+    steps: list[Step],
+    tools: dict[str, Any],
+    budget: Budget | None = None,
+    inquiry: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Run:
+    started = time.monotonic()
+    meter = Meter(budget or Budget(), started)
+    arguments: dict[str, Any] = {
+        "planner": ScriptedPlanner(steps),
+        "toolbox": Toolbox(tools, in_thread, meter.budget, started),
+        "composer": composer(),
+        "meter": meter,
+        "blocking": in_thread,
+    }
+    return Run(Inquiry(question, **(inquiry or {})), **(arguments | changes))
+
+
 def run(question: str, steps: list[Step], tools: dict[str, Any], **changes: Any) -> list[Event]:
     async def collect() -> list[Event]:
-        arguments: dict[str, Any] = {
-            "planner": ScriptedPlanner(steps),
-            "tools": tools,
-            "composer": composer(),
-            "blocking": in_thread,
-            "budget": Budget(),
-        }
-        made = Run(question, **(arguments | changes))
+        made = begun(question, steps, tools, **changes)
         return [event async for event in made.events()]
 
     return asyncio.run(collect())
@@ -144,7 +171,7 @@ def test_when_every_search_fails_so_does_the_run() -> None:
 
 
 def test_a_budget_of_steps_stops_the_run_with_what_it_has() -> None:
-    steps = [step(number) for number in range(1, 6)]
+    steps = [step(number, Query(text=f"q{number}")) for number in range(1, 6)]
     result = answer(
         run("What is deep?", steps, {"text": ListRetriever([LAKE])}, budget=Budget(steps=2))
     )
@@ -155,7 +182,7 @@ def test_a_budget_of_steps_stops_the_run_with_what_it_has() -> None:
 
 
 def test_a_budget_of_seconds_stops_the_run() -> None:
-    steps = [step(number) for number in range(1, 50)]
+    steps = [step(number, Query(text=f"q{number}")) for number in range(1, 50)]
     result = answer(
         run("What is deep?", steps, {"text": Slow([LAKE])}, budget=Budget(steps=None, seconds=0.2))
     )
@@ -179,10 +206,198 @@ def test_empty_and_endless_questions_are_refused(question: str) -> None:
         run(question, [], {})
 
 
-def test_a_planner_that_asks_for_an_unknown_tool_is_told() -> None:
-    odd = Query.model_construct(text="q", tool="telepathy", kinds=(), picture=None, why="")
-    with pytest.raises(InputError, match="telepathy"):
-        run("What?", [step(1, odd)], {"text": ListRetriever([LAKE])})
+def test_a_tool_that_is_not_there_is_an_observation() -> None:
+    odd = Query(text="q", tool="telepathy")
+    tools = {"text": ListRetriever([LAKE])}
+    with pytest.raises(InputError, match="telepathy"):  # nothing else was asked
+        run("What?", [step(1, odd)], tools)
+    result = answer(run("What is deep?", [step(1, odd), step(2)], tools))
+    assert result.outcome == "answered"
+    (finding,) = result.steps[0].findings
+    assert finding.error is not None
+    assert (finding.error.code, finding.error.remedy) == ("input", "Tools: text.")
+
+
+def test_findings_tell_what_each_query_brought() -> None:
+    tools = {"text": ListRetriever([LAKE, DAM]), "image": Failing()}
+    steps = [step(1, Query(text="a"), Query(text="b", tool="image", id="mine"))]
+    (done,) = answer(run("What is deep?", steps, tools)).steps
+    assert [finding.query for finding in done.findings] == ["1.1", "mine"]
+    assert done.findings[0].evidence == ("chunk-1", "chunk-2")
+    assert done.findings[0].scores == (LAKE.score, DAM.score)
+    assert done.usage.searches == 2
+
+
+def test_a_query_is_searched_once_in_a_run() -> None:
+    class Counting(ListRetriever):
+        asked = 0
+
+        def retrieve(self, query: Query, k: int) -> list[Evidence]:
+            Counting.asked += 1
+            return super().retrieve(query, k)
+
+    steps = [step(1), step(2, Query(text="Q "), Query(text="new")), step(3, Query(text="NEW"))]
+    result = answer(run("What is deep?", steps, {"text": Counting([LAKE])}))
+    assert Counting.asked == 2
+    assert result.usage.searches == 2
+    assert result.stop_reason == "there was nothing new to ask"
+    assert result.usage.steps == 2
+
+
+def test_an_endless_planner_without_a_budget_ends_when_nothing_new_is_asked() -> None:
+    class Endless:
+        name = "endless"
+
+        async def plan(self, state: PlanState, model: object) -> Step:
+            return Step(number=state.number, queries=(Query(text=f"q{state.number % 5}"),))
+
+    tools = {"text": ListRetriever([LAKE])}
+    result = answer(run("What is deep?", [], tools, planner=Endless(), budget=Budget(steps=None)))
+    assert result.usage.steps == 5
+    assert result.outcome == "answered"
+
+
+def test_what_the_budget_did_not_allow_is_told() -> None:
+    steps = [step(1), step(2, Query(text="more"), Query(text="and more", tool="image"))]
+    result = answer(
+        run("What is deep?", steps, {"text": ListRetriever([LAKE])}, budget=Budget(steps=1))
+    )
+    assert result.outcome == "budget_exhausted"
+    assert result.undone == ("text: more", "image: and more")
+
+
+def test_a_search_that_the_time_cuts_off_is_undone() -> None:
+    tools = {"text": ListRetriever([LAKE]), "image": Slow([DAM])}
+    steps = [step(1, Query(text="a"), Query(text="b", tool="image"))]
+    result = answer(run("What is deep?", steps, tools, budget=Budget(seconds=0.1)))
+    assert result.outcome == "budget_exhausted"
+    assert result.undone == ("image: b",)
+    assert result.short == "deep"
+
+
+def test_web_searches_have_a_budget_of_their_own() -> None:
+    class Web(ListRetriever):
+        spec = ToolSpec(name="web", description="The web.", web=True)
+
+    steps = [step(1, *(Query(text=f"w{n}", tool="web") for n in range(3)))]
+    result = answer(
+        run("What is deep?", steps, {"web": Web([LAKE])}, budget=Budget(web_searches=2))
+    )
+    assert result.usage.web_searches == 2
+    assert result.undone == ("web: w2",)
+    assert result.outcome == "budget_exhausted"
+
+
+def test_independent_queries_run_at_once() -> None:
+    steps = [step(1, *(Query(text=f"q{n}") for n in range(4)))]
+    begun_at = time.monotonic()
+    run("What is deep?", steps, {"text": Slow([LAKE])})
+    assert time.monotonic() - begun_at < 4 * 0.15
+
+
+def test_an_asynchronous_tool_is_awaited_and_a_note_is_no_evidence() -> None:
+    class Waiting:
+        spec = ToolSpec(name="slow", description="Waits.")
+
+        async def aretrieve(self, query: Query, k: int) -> list[Evidence]:
+            await asyncio.sleep(0)
+            return [LAKE][:k]
+
+    class Knowing:
+        spec = ToolSpec(name="knowledge", description="Knows.", notes=True)
+
+        async def anote(self, query: Query) -> str:
+            return f"I know of {query.text}."
+
+    tools = {"slow": Waiting(), "knowledge": Knowing()}
+    steps = [step(1, Query(text="a", tool="slow"), Query(text="lakes", tool="knowledge"))]
+    result = answer(run("What is deep?", steps, tools))
+    (note,) = result.notes
+    assert (note.kind, note.text, note.query) == ("knowledge", "I know of lakes.", "1.2")
+    assert [piece.id for piece in result.evidence] == ["chunk-1"]
+
+
+def test_a_failing_planner_falls_back_to_the_question() -> None:
+    class Broken:
+        name = "broken"
+
+        async def plan(self, state: PlanState, model: object) -> Step:
+            raise ModelError("the model is ill.")
+
+    result = answer(run("What is deep?", [], {"text": ListRetriever([LAKE])}, planner=Broken()))
+    assert result.outcome == "answered"
+    assert "ill" in result.steps[0].fallback
+    assert result.searched == ("text: What is deep?",)
+
+
+def test_a_planner_that_takes_too_long_is_cut_off() -> None:
+    class Sleepy:
+        name = "sleepy"
+
+        async def plan(self, state: PlanState, model: object) -> Step:
+            if not state.steps:
+                return step(1)
+            await asyncio.sleep(30)
+            raise AssertionError("not reached")
+
+    result = answer(
+        run(
+            "What is deep?", [], {"text": ListRetriever([LAKE])}, planner=Sleepy(),
+            budget=Budget(seconds=0.3),
+        )
+    )  # fmt: skip
+    assert (result.outcome, result.short) == ("budget_exhausted", "deep")
+
+
+def test_the_planner_sees_what_is_left() -> None:
+    seen: list[PlanState] = []
+
+    class Watching:
+        name = "watching"
+
+        async def plan(self, state: PlanState, model: object) -> Step:
+            seen.append(state)
+            return step(state.number, Query(text=f"q{state.number}"))
+
+    budget = Budget(steps=2, seconds=60, model_calls=7, tokens=900, pictures=3, web_searches=4)
+    run("What?", [], {"text": ListRetriever([LAKE])}, planner=Watching(), budget=budget)
+    assert [state.left.steps for state in seen] == [2, 1, 0]
+    left = seen[0].left
+    assert (left.model_calls, left.tokens, left.pictures, left.web_searches) == (7, 900, 3, 4)
+    assert left.seconds is not None
+    assert 0 < left.seconds <= 60
+    assert [tool.name for tool in seen[0].tools] == ["text"]
+
+
+def test_what_was_worked_out_needs_no_evidence() -> None:
+    noted = Step(number=1, notes=(Note(kind="computed", text="84"),), done=True, reason="a sum")
+    result = answer(run("What is 7 times 12?", [noted], {"text": ListRetriever([LAKE])}))
+    assert (result.outcome, result.short, result.citations) == ("answered", "84", ())
+    assert result.usage.searches == 0
+
+
+def test_the_question_is_read_as_the_planner_resolved_it() -> None:
+    steps = [step(1).model_copy(update={"resolved": "What is deep?"})]
+    result = answer(run("And that?", steps, {"text": ListRetriever([LAKE])}))
+    assert (result.question, result.resolved, result.short) == (
+        "And that?", "What is deep?", "deep",
+    )  # fmt: skip
+
+
+def test_where_the_model_may_not_write_the_reader_does() -> None:
+    class Refused:
+        async def compose(self, *given: Any) -> Any:
+            raise BudgetError("the budget of model calls is spent.")
+            yield ""
+
+    result = answer(
+        run(
+            "What is deep?", [step(1)], {"text": ListRetriever([LAKE])},
+            composer=Refused(), fallback=composer(),
+        )
+    )  # fmt: skip
+    assert (result.outcome, result.short) == ("budget_exhausted", "deep")
+    assert "model calls" in result.stop_reason
 
 
 def test_cancelling_returns_at_once() -> None:
@@ -192,14 +407,7 @@ def test_cancelling_returns_at_once() -> None:
             return []
 
     async def cancelled() -> float:
-        made = Run(
-            "What?",
-            planner=ScriptedPlanner([step(1)]),
-            tools={"text": Stuck([])},
-            composer=composer(),
-            blocking=in_thread,
-            budget=Budget(),
-        )
+        made = begun("What?", [step(1)], {"text": Stuck([])})
 
         async def consume() -> None:
             async for _ in made.events():

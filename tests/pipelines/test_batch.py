@@ -24,11 +24,14 @@ from hypothesis import strategies as st
 
 from cogagent import Answer, BatchAnswer, BatchQuestion, BatchReport, CogAgent, Source
 from cogagent.errors import DiskFullError, InputError, NotFoundError, StorageError
+from cogagent.models.metered import MeteredMLLM
 from cogagent.pipelines.batch import Asked, Batch, Intake, LoopExecutor, Tally
-from cogagent.pipelines.batch_files import MAX_LINE, AnswerFile, QuestionFile, answer_file
+from cogagent.pipelines.batch_files import AnswerFile, QuestionFile, answer_file
+from cogagent.pipelines.line_files import MAX_LINE
 from cogagent.planners.base import PlanState
 from cogagent.planners.rules import RulePlanner
 from cogagent.types import BatchProgress, Step
+from tests.timeless import timeless
 
 FACTS = {
     "dam": "Kestrel Dam was finished in 1931 by the engineer Ada Lowell.",
@@ -65,21 +68,11 @@ class Gated:
         self.gate = threading.Event()
         self.asked: list[str] = []
 
-    async def plan(self, state: PlanState) -> Step:
+    async def plan(self, state: PlanState, model: MeteredMLLM | None) -> Step:
         self.asked.append(state.question)
         while "dam" in state.question.lower() and not self.gate.is_set():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        return await RulePlanner().plan(state)
-
-
-def same(answer: Answer | None) -> Any:
-    """An answer without what differs from run to run: its times."""
-    assert answer is not None
-    plain = answer.model_dump(mode="json")
-    del plain["usage"]["seconds"]
-    for step in plain["steps"]:
-        del step["seconds"]
-    return plain
+        return await RulePlanner().plan(state, model)
 
 
 # --- in Python -------------------------------------------------------------
@@ -89,11 +82,11 @@ def same(answer: Answer | None) -> Any:
 def test_answers_come_in_order_and_are_those_of_single_questions(
     agent: CogAgent, jobs: int
 ) -> None:
-    alone = [same(agent.ask(question)) for question in QUESTIONS]
+    alone = [timeless(agent.ask(question)) for question in QUESTIONS]
     for settled in (list(agent.batch(QUESTIONS * 3, jobs=jobs)),):
         assert [entry.line for entry in settled] == list(range(1, 16))
         assert [entry.id for entry in settled] == [f"#{line}" for line in range(1, 16)]
-        assert [same(entry.answer) for entry in settled] == alone * 3
+        assert [timeless(entry.answer) for entry in settled] == alone * 3
 
 
 def test_what_belongs_to_a_question_is_carried_to_its_answer(agent: CogAgent) -> None:
@@ -660,8 +653,8 @@ def test_the_command_says_what_it_did(agent: CogAgent, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5 questions: ")
     rows = records(tmp_path / "a")
-    single = [same(agent.ask(question)) for question in QUESTIONS]
-    assert [same(Answer.model_validate(row["answer"])) for row in rows] == single
+    single = [timeless(agent.ask(question)) for question in QUESTIONS]
+    assert [timeless(Answer.model_validate(row["answer"])) for row in rows] == single
     again = cogagent(agent, tmp_path / "q", "-o", tmp_path / "a")
     assert (again.returncode, again.stdout) == (2, "")
     assert "holds something already" in again.stderr
@@ -697,7 +690,7 @@ def test_a_killed_command_goes_on_where_it_was(agent: CogAgent, tmp_path: Path) 
     whole, pieces = records(tmp_path / "whole"), records(tmp_path / "a")
     assert [row["id"] for row in pieces] == [row["id"] for row in whole]
     for one, other in zip(whole, pieces, strict=True):
-        assert same(Answer.model_validate(one["answer"])) == same(
+        assert timeless(Answer.model_validate(one["answer"])) == timeless(
             Answer.model_validate(other["answer"])
         )
 

@@ -18,6 +18,7 @@ from cogagent.models.mllm import Capabilities, Message, Options
 from cogagent.pipelines import engine
 from cogagent.testing.doubles import ScriptedMLLM
 from cogagent.types import Answer, BatchQuestion
+from tests.timeless import timeless
 
 QUESTION = "When was Kestrel Dam finished, and by whom?"
 TEXT = "Kestrel Dam was finished in 1931 by the engineer Ada Lowell. It is 40 m high."
@@ -182,10 +183,10 @@ through_every_door = pytest.mark.parametrize("door", DOORS, ids=NAMES)
 
 
 def same(answer: Answer) -> Any:
-    plain = answer.model_dump(mode="json")
+    plain = timeless(answer)
     del plain["usage"]
     for step in plain["steps"]:
-        del step["seconds"]
+        del step["usage"]
     return plain
 
 

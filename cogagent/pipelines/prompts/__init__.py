@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib import resources
+from cogagent.models.prompts import load
 
 
-@lru_cache
 def prompt(name: str) -> str:
     """A prompt by its file name without ending, version included: ``answer.v1``."""
-    return resources.files(__package__).joinpath(f"{name}.txt").read_text("utf-8").strip()
+    return load(__name__, name)

@@ -1,0 +1,182 @@
+"""A language model within a run: every text is counted, named and recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+from cogagent.errors import BudgetError, CogAgentError
+from cogagent.models.mllm import (
+    DEFAULTS,
+    MLLM,
+    Generated,
+    Message,
+    ModelUsage,
+    Options,
+    Piece,
+    drained,
+)
+from cogagent.models.wrapped import Wrapped
+from cogagent.types import Budget, Problem, Record
+
+
+class ModelCall(Record):
+    """One text that was asked of a model within a run."""
+
+    purpose: str
+    """What for: ``rewrite``, ``choose tool``, ``perceive``, ``answer`` and so on."""
+    model: str
+    messages: tuple[Message, ...] = ()
+    """What it was asked; pictures by their number alone when stored."""
+    options: Options = DEFAULTS
+    reply: Generated | None = None
+    """``None`` if there was none: it failed, or was cut short."""
+    error: Problem | None = None
+    started: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+
+
+OnCall = Callable[[ModelCall], None]
+
+
+class Meter:
+    """What a run has spent on models, and what it may.
+
+    Args:
+        budget: The limits.
+        started: ``time.monotonic()`` of the beginning of the run.
+        on_call: Told of every call when it is over.
+    """
+
+    def __init__(
+        self, budget: Budget, started: float | None = None, on_call: OnCall | None = None
+    ) -> None:
+        self.budget = budget
+        self.started = time.monotonic() if started is None else started
+        self.calls = 0
+        self.tokens = 0
+        self.pictures = 0
+        self._on_call = on_call or (lambda call: None)
+
+    def left(
+        self, *, calls: int = 0, tokens: int = 0
+    ) -> tuple[int | None, int | None, int | None]:
+        """Calls, tokens and pictures that are left, when some are kept back; ``None``: any."""
+        allowed = self.budget
+
+        def rest(limit: int | None, spent: int) -> int | None:
+            return None if limit is None else max(limit - spent, 0)
+
+        return (
+            rest(allowed.model_calls, self.calls + calls),
+            rest(allowed.tokens, self.tokens + tokens),
+            rest(allowed.pictures, self.pictures),
+        )
+
+    def begin(self) -> None:
+        """Count a call before it is made: of several at once none is overlooked."""
+        self.calls += 1
+
+    def end(self, call: ModelCall, usage: ModelUsage | None) -> None:
+        """Count what a call has cost; one that was cached costs nothing."""
+        if usage is not None and usage.cached:
+            self.calls -= 1
+        elif usage is not None:
+            self.tokens += usage.prompt_tokens + usage.written_tokens
+            self.pictures += usage.pictures
+        self._on_call(call)
+
+
+class MeteredMLLM(Wrapped):
+    """A model that counts what it is asked, and refuses what the budget does not allow.
+
+    It is an :class:`~cogagent.models.mllm.MLLM` itself.
+
+    Args:
+        model: Writes.
+        meter: Counts; shared by all that asks models in one run.
+        purpose: What it is asked for, until :meth:`named` says otherwise.
+        reserve_calls: Calls kept back for others: a planner leaves one for the answer.
+        reserve_tokens: Tokens kept back likewise.
+    """
+
+    def __init__(
+        self,
+        model: MLLM,
+        meter: Meter,
+        purpose: str,
+        *,
+        reserve_calls: int = 0,
+        reserve_tokens: int = 0,
+    ) -> None:
+        super().__init__(model)
+        self._meter = meter
+        self._reserve = (reserve_calls, reserve_tokens)
+        self.purpose = purpose
+
+    def named(self, purpose: str) -> MeteredMLLM:
+        """The same model, asked for something else."""
+        calls, tokens = self._reserve
+        return MeteredMLLM(
+            self._model, self._meter, purpose, reserve_calls=calls, reserve_tokens=tokens
+        )
+
+    async def generate(
+        self, messages: Sequence[Message], options: Options = DEFAULTS
+    ) -> Generated:
+        """Write one text; see :class:`~cogagent.models.mllm.MLLM`.
+
+        Raises:
+            BudgetError: If the budget does not allow it; the model is not asked.
+        """
+        return await drained(self.stream(messages, options), self.name)
+
+    async def stream(
+        self, messages: Sequence[Message], options: Options = DEFAULTS
+    ) -> AsyncGenerator[Piece, None]:
+        """Write one text piece by piece; raises what :meth:`generate` does."""
+        options = self._allowed(messages, options)
+        self._meter.begin()
+        began = time.monotonic()
+        whole: Generated | None = None
+        problem: Problem | None = None
+        try:
+            async with aclosing(self._model.stream(messages, options)) as pieces:
+                async for piece in pieces:
+                    whole = piece.whole or whole
+                    yield piece
+        except CogAgentError as error:
+            problem = Problem(code=error.code, message=error.message, remedy=error.remedy)
+            raise
+        finally:
+            call = ModelCall(
+                purpose=self.purpose,
+                model=self.name,
+                messages=tuple(messages),
+                options=options,
+                reply=whole,
+                error=problem,
+                started=began - self._meter.started,
+                seconds=time.monotonic() - began,
+            )
+            self._meter.end(call, None if whole is None else whole.usage)
+
+    async def close(self) -> None:
+        """Nothing: the model belongs to who made it."""
+
+    def _allowed(self, messages: Sequence[Message], options: Options) -> Options:
+        calls, tokens, pictures = self._meter.left(calls=self._reserve[0], tokens=self._reserve[1])
+        shown = sum(len(message.pictures) for message in messages)
+        for name, rest, wanted in (
+            ("model calls", calls, 1), ("tokens", tokens, 1), ("pictures", pictures, shown),
+        ):  # fmt: skip
+            if rest is not None and rest < wanted:
+                raise BudgetError(
+                    f"the budget of {name} is spent: {wanted} wanted, {rest} left.",
+                    remedy="Allow more in the budget.",
+                )
+        if tokens is not None and options.max_tokens > tokens:
+            return options.model_copy(update={"max_tokens": tokens})
+        return options

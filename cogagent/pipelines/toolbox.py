@@ -1,0 +1,190 @@
+"""The tools of one run: what was asked of them is remembered, counted and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cogagent.errors import BudgetError, CogAgentError, InputError
+from cogagent.pipelines.compose import RunBlocking
+from cogagent.types import Budget, Evidence, Note, NoteKind, Problem, Query, Record, ToolSpec
+
+PER_QUERY = 24
+"""Pieces of evidence that one query brings, where it does not say."""
+
+SPECS = {
+    "text": ToolSpec(
+        name="text", description="Passages and tables of the documents, by words and meaning."
+    ),
+    "image": ToolSpec(
+        name="image",
+        description="Pictures of the documents (photographs, charts, figures), by what they "
+        "show and the words in them, or by a picture of the question's.",
+        pictures=True,
+    ),
+    "all": ToolSpec(name="all", description="Passages, tables and pictures in one ranking."),
+}
+"""The tools that every home has."""
+
+
+class ToolCall(Record):
+    """One search of a run, as it is recorded."""
+
+    query: Query
+    evidence: tuple[Evidence, ...] = ()
+    note: Note | None = None
+    error: Problem | None = None
+    started: float = 0.0
+    """Seconds since the run began."""
+    seconds: float = 0.0
+    repeated: bool = False
+    """It had been asked before in this run; nothing was searched."""
+
+
+class Brought(NamedTuple):
+    """What a query brought, or why it brought nothing."""
+
+    evidence: Sequence[Evidence]
+    note: Note | None
+    error: CogAgentError | None
+    seconds: float
+
+
+class Toolbox:
+    """Carries out the queries of one run.
+
+    Args:
+        tools: By name; each has ``retrieve`` or ``aretrieve``, or ``anote`` if it brings notes.
+        blocking: Runs a blocking call elsewhere.
+        budget: The most the run may cost.
+        started: ``time.monotonic()`` of the beginning of the run.
+        on_call: Told of every search when it is over.
+
+    Attributes:
+        searches: How many different ones were asked for.
+        web_searches: Those of them that left this machine.
+    """
+
+    def __init__(
+        self,
+        tools: Mapping[str, Any],
+        blocking: RunBlocking,
+        budget: Budget,
+        started: float,
+        on_call: Callable[[ToolCall], None] | None = None,
+    ) -> None:
+        self._tools = tools
+        self._blocking = blocking
+        self._budget = budget
+        self._started = started
+        self._on_call = on_call
+        self._known: dict[tuple[object, ...], Brought] = {}
+        self._asked: set[tuple[object, ...]] = set()
+        self.searches = 0
+        self.web_searches = 0
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What planners are told of the tools."""
+        return tuple(_spec(name, tool) for name, tool in self._tools.items())
+
+    def asked(self, query: Query) -> bool:
+        """Whether it was asked before in this run."""
+        return query_key(query) in self._asked
+
+    def remember(self, query: Query, evidence: Sequence[Evidence]) -> None:
+        """Take what another search, such as the probe's, found for a query."""
+        self._known[query_key(query)] = Brought(evidence, None, None, 0.0)
+
+    async def ask(self, query: Query) -> Brought:
+        """Carry out a query; what goes wrong in it is told, not raised."""
+        key, began = query_key(query), time.monotonic()
+        known = self._known.get(key)
+        self.searches += key not in self._asked
+        self._asked.add(key)
+        if known is not None:
+            self._record(query, known, began, repeated=True)
+            return known
+        evidence: Sequence[Evidence] = ()
+        note, failed = None, None
+        try:
+            evidence, note = await self._within(self._carry_out(query))
+        except CogAgentError as error:
+            failed = error
+        brought = Brought(evidence, note, failed, time.monotonic() - began)
+        if failed is None:
+            self._known[key] = brought
+        self._record(query, brought, began, repeated=False)
+        return brought
+
+    async def _carry_out(self, query: Query) -> tuple[Sequence[Evidence], Note | None]:
+        tool = self._tools.get(query.tool)
+        if tool is None:
+            raise InputError(
+                f"the planner asked for the tool {query.tool!r}, which is not there.",
+                remedy=f"Tools: {', '.join(self._tools)}.",
+            )
+        spec = _spec(query.tool, tool)
+        if spec.web:
+            self._count_web()
+        if spec.notes:
+            kind: NoteKind = "knowledge"
+            return (), Note(kind=kind, text=await tool.anote(query), query=query.id)
+        k = query.top_k or PER_QUERY
+        found: Sequence[Evidence]
+        if hasattr(tool, "aretrieve"):
+            found = await tool.aretrieve(query, k)
+        else:
+            found = await self._blocking(tool.retrieve, query, k)
+        return found, None
+
+    def _count_web(self) -> None:
+        allowed = self._budget.web_searches
+        if allowed is not None and self.web_searches >= allowed:
+            raise BudgetError(f"the budget of {allowed} web searches is spent.")
+        self.web_searches += 1
+
+    async def _within(self, search: Awaitable[Any]) -> Any:
+        """The search, given up when the time is over; what others found counts."""
+        seconds = self._budget.seconds
+        left = None if seconds is None else seconds - (time.monotonic() - self._started)
+        try:
+            async with asyncio.timeout(left):
+                return await search
+        except TimeoutError as error:
+            raise BudgetError("the time was over before the search was.") from error
+
+    def _record(self, query: Query, brought: Brought, began: float, *, repeated: bool) -> None:
+        if self._on_call is None:
+            return
+        self._on_call(
+            ToolCall(
+                query=query,
+                evidence=tuple(brought.evidence),
+                note=brought.note,
+                error=problem(brought.error),
+                started=began - self._started,
+                seconds=0.0 if repeated else brought.seconds,
+                repeated=repeated,
+            )
+        )
+
+
+def problem(error: CogAgentError | None) -> Problem | None:
+    """An error as data."""
+    if error is None:
+        return None
+    return Problem(code=error.code, message=error.message, remedy=error.remedy)
+
+
+def _spec(name: str, tool: Any) -> ToolSpec:
+    spec = getattr(tool, "spec", None) or SPECS.get(name)
+    return spec if spec is not None else ToolSpec(name=name, description="")
+
+
+def query_key(query: Query) -> tuple[object, ...]:
+    """What two queries have in common that ask the same."""
+    words = " ".join(query.text.split()).casefold()
+    return (query.tool, words, query.kinds, query.picture, query.region, query.top_k)

@@ -1,0 +1,157 @@
+"""A trace as a tree for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from cogagent.pipelines.recording import RecordedCall, RecordedSearch, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cogagent.types import Answer, Finding, Query, Step
+
+_LINE = 110
+"""Characters of a text that are shown."""
+_HITS = 3
+"""Hits of a search that are shown."""
+
+
+def tree(trace: Trace, *, prompts: bool = False) -> Tree:
+    """The run as it went: what was probed, each step with its queries, the answer.
+
+    Args:
+        trace: Of the run.
+        prompts: Also show what models were told and replied.
+    """
+    root = Tree(f"[bold]{_line(trace.question) or trace.id}[/bold]")
+    root.add(
+        f"{trace.at}, planner {escape(trace.planner)}, "
+        f"{_cost(trace)}" + ("" if trace.content else ", kept without texts")
+    )
+    for turn in trace.turns:
+        root.add(f"before: {_line(turn.question)} -> {_line(turn.short or turn.answer)}")
+    if trace.probe:
+        looked = root.add("probe")
+        for probe in trace.probe:
+            best = probe.hits[0] if probe.hits else None
+            shown = f"{_line(best.title)}, words {best.words:.2f}" if best else "nothing"
+            looked.add(f"{escape(probe.tool)}: {shown}")
+    titles = {str(piece["id"]): _place(piece) for piece in trace.evidence}
+    steps = trace.answer.steps if trace.answer is not None else trace.steps
+    ends = _ends(steps, trace.searches)
+    calls = list(trace.calls)
+    for step, until in zip(steps, ends, strict=True):
+        branch = root.add(_head(step))
+        mine = [call for call in calls if call.started <= until]
+        calls = [call for call in calls if call.started > until]
+        _calls(branch, mine, prompts=prompts)
+        _step(branch, step, titles)
+    if calls:
+        _calls(root, calls, prompts=prompts)
+    if trace.error is not None:
+        root.add(f"[red]{trace.error.code}[/red]: {_line(trace.error.message)}")
+    if trace.answer is not None:
+        _answer(root, trace.answer)
+    return root
+
+
+def _head(step: Step) -> str:
+    thought = _line(step.thought or step.reason)
+    return f"step {step.number} ({step.seconds:.2f} s)" + (f": {thought}" if thought else "")
+
+
+def _step(branch: Tree, step: Step, titles: dict[str, str]) -> None:
+    if step.fallback:
+        branch.add(f"[yellow]fallback[/yellow]: {_line(step.fallback)}")
+    for question in step.plan:
+        after = f" after {', '.join(question.depends_on)}" if question.depends_on else ""
+        branch.add(f"plan {escape(question.id)}{escape(after)}: {_line(question.text)}")
+    if step.resolved:
+        branch.add(f"reads the question as: {_line(step.resolved)}")
+    findings = {finding.query: finding for finding in step.findings}
+    for query in step.queries:
+        _query(branch, query, findings.get(query.id), titles)
+    for note in step.notes:
+        branch.add(f"{note.kind} (no source): {_line(note.text)}")
+
+
+def _query(branch: Tree, query: Query, finding: Finding | None, titles: dict[str, str]) -> None:
+    asked = "the picture" if query.picture is not None else _line(query.text)
+    why = f" [dim]({_line(query.why)})[/dim]" if query.why else ""
+    found = branch.add(f"{escape(query.tool)}: {asked}{why}")
+    if finding is None:
+        return
+    if finding.error is not None:
+        found.add(f"[red]{finding.error.code}[/red]: {_line(finding.error.message)}")
+    for key, score in list(zip(finding.evidence, finding.scores, strict=False))[:_HITS]:
+        found.add(f"{score:.3f} {titles.get(key, escape(key))}")
+    if len(finding.evidence) > _HITS:
+        found.add(f"... {len(finding.evidence)} in all")
+    if finding.digest:
+        found.add(f"says: {_line(finding.digest)}")
+
+
+def _calls(branch: Tree, calls: Iterable[RecordedCall], *, prompts: bool) -> None:
+    for call in calls:
+        usage = call.reply.usage if call.reply is not None else None
+        tokens = usage.prompt_tokens + usage.written_tokens if usage is not None else 0
+        what = f"[cyan]{escape(call.purpose)}[/cyan] {escape(call.model)}"
+        asked = branch.add(
+            f"{what}: {tokens} tokens, {call.started:.2f} s to {call.started + call.seconds:.2f} s"
+        )
+        if call.error is not None:
+            asked.add(f"[red]{call.error.code}[/red]: {_line(call.error.message)}")
+        for message in call.messages if prompts else ():
+            seen = f" with {message.pictures} pictures" if message.pictures else ""
+            asked.add(f"{message.role}{seen}: {escape(message.text)}")
+        if call.reply is not None and call.reply.text:
+            asked.add(f"wrote: {escape(call.reply.text) if prompts else _line(call.reply.text)}")
+
+
+def _answer(root: Tree, answer: Answer) -> None:
+    branch = root.add(f"[bold]{answer.outcome}[/bold]: {_line(answer.text)}")
+    for citation in answer.citations:
+        branch.add(
+            f"[{citation.marker}] {_line(citation.title)}, page {citation.page}".replace(
+                f"[{citation.marker}]", f"\\[{citation.marker}]"
+            )
+        )
+    if answer.undone:
+        branch.add(f"left undone: {_line('; '.join(answer.undone))}")
+    if answer.stop_reason:
+        branch.add(f"stopped: {_line(answer.stop_reason)}")
+
+
+def _cost(trace: Trace) -> str:
+    usage = trace.usage
+    parts = [f"{usage.steps} steps", f"{usage.searches} searches"]
+    if usage.model_calls:
+        parts.append(f"{usage.model_calls} model calls ({usage.tokens} tokens)")
+    return ", ".join([*parts, f"{usage.seconds:.2f} s"])
+
+
+def _ends(steps: Iterable[Step], searches: Iterable[RecordedSearch]) -> list[float]:
+    """When each step's planning was over: its first search began."""
+    began = [(search.query.id, search.started) for search in searches]
+    first: dict[str, float] = {}
+    for key, started in began:
+        first.setdefault(key, started)
+    ends: list[float] = []
+    for step in steps:
+        starts = [first[query.id] for query in step.queries if query.id in first]
+        ends.append(min(starts, default=float("inf")))
+    return ends
+
+
+def _place(piece: object) -> str:
+    fields = dict(piece) if isinstance(piece, dict) else {}
+    return f"{_line(str(fields.get('title', '')))}, page {fields.get('page', 1)}"
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return escape(line if len(line) <= _LINE else line[: _LINE - 1] + "\u2026")
