@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.tree import Tree
 
-from cogagent.pipelines.recording import RecordedCall, RecordedSearch, Trace
+from cogagent.pipelines.recording import RecordedCall, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _LINE = 110
 """Characters of a text that are shown."""
+_DIGEST = "digest"
+"""The purpose of calls that come after a step's searches; all others come before."""
 _HITS = 3
 """Hits of a search that are shown."""
 
@@ -42,16 +44,14 @@ def tree(trace: Trace, *, prompts: bool = False) -> Tree:
             looked.add(f"{escape(probe.tool)}: {shown}")
     titles = {str(piece["id"]): _place(piece) for piece in trace.evidence}
     steps = trace.answer.steps if trace.answer is not None else trace.steps
-    ends = _ends(steps, trace.searches)
-    calls = list(trace.calls)
-    for step, until in zip(steps, ends, strict=True):
+    for step in steps:
         branch = root.add(_head(step))
-        mine = [call for call in calls if call.started <= until]
-        calls = [call for call in calls if call.started > until]
-        _calls(branch, mine, prompts=prompts)
+        mine = [call for call in trace.calls if call.step == step.number]
+        _calls(branch, (call for call in mine if call.purpose != _DIGEST), prompts=prompts)
         _step(branch, step, titles)
-    if calls:
-        _calls(root, calls, prompts=prompts)
+        _calls(branch, (call for call in mine if call.purpose == _DIGEST), prompts=prompts)
+    numbers = {step.number for step in steps}
+    _calls(root, (call for call in trace.calls if call.step not in numbers), prompts=prompts)
     if trace.error is not None:
         root.add(f"[red]{trace.error.code}[/red]: {_line(trace.error.message)}")
     if trace.answer is not None:
@@ -132,19 +132,6 @@ def _cost(trace: Trace) -> str:
     if usage.model_calls:
         parts.append(f"{usage.model_calls} model calls ({usage.tokens} tokens)")
     return ", ".join([*parts, f"{usage.seconds:.2f} s"])
-
-
-def _ends(steps: Iterable[Step], searches: Iterable[RecordedSearch]) -> list[float]:
-    """When each step's planning was over: its first search began."""
-    began = [(search.query.id, search.started) for search in searches]
-    first: dict[str, float] = {}
-    for key, started in began:
-        first.setdefault(key, started)
-    ends: list[float] = []
-    for step in steps:
-        starts = [first[query.id] for query in step.queries if query.id in first]
-        ends.append(min(starts, default=float("inf")))
-    return ends
 
 
 def _place(piece: object) -> str:

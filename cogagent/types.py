@@ -506,6 +506,7 @@ class Step(Record):
     usage: Usage = Usage()
     """Of planning and searching."""
     seconds: float = 0.0
+    """Of planning and searching together."""
     error: str | None = None
 
 

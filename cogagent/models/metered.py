@@ -26,6 +26,8 @@ class ModelCall(Record):
 
     purpose: str
     """What for: ``rewrite``, ``choose tool``, ``perceive``, ``answer`` and so on."""
+    step: int = 0
+    """Number of the step that it belongs to; 0 for the answer."""
     model: str
     messages: tuple[Message, ...] = ()
     """What it was asked; pictures by their number alone when stored."""
@@ -58,7 +60,9 @@ class Meter:
         self.calls = 0
         self.tokens = 0
         self.pictures = 0
-        self._on_call = on_call or (lambda call: None)
+        self.step = 0
+        """The step that is under way."""
+        self._on_call = on_call
 
     def left(
         self, *, calls: int = 0, tokens: int = 0
@@ -86,7 +90,8 @@ class Meter:
         elif usage is not None:
             self.tokens += usage.prompt_tokens + usage.written_tokens
             self.pictures += usage.pictures
-        self._on_call(call)
+        if self._on_call is not None:
+            self._on_call(call)
 
 
 class MeteredMLLM(Wrapped):
@@ -139,6 +144,7 @@ class MeteredMLLM(Wrapped):
         """Write one text piece by piece; raises what :meth:`generate` does."""
         options = self._allowed(messages, options)
         self._meter.begin()
+        step = self._meter.step
         began = time.monotonic()
         whole: Generated | None = None
         problem: Problem | None = None
@@ -153,6 +159,7 @@ class MeteredMLLM(Wrapped):
         finally:
             call = ModelCall(
                 purpose=self.purpose,
+                step=step,
                 model=self.name,
                 messages=tuple(messages),
                 options=options,

@@ -189,7 +189,7 @@ class Run:
 
     async def _plan(self) -> Step:
         """The next step; one that ends the run if planning fails or the budget is spent."""
-        number = len(self._steps) + 1
+        number = self._meter.step = len(self._steps) + 1
         began, calls, tokens = time.monotonic(), self._meter.calls, self._meter.tokens
         state = await self._state()
         try:
@@ -214,7 +214,8 @@ class Run:
             query if query.id else query.model_copy(update={"id": f"{number}.{place}"})
             for place, query in enumerate(step.queries[:MOST_QUERIES], 1)
         )
-        return step.model_copy(update={"number": number, "queries": queries, "usage": usage})
+        planned = {"number": number, "queries": queries, "usage": usage, "seconds": usage.seconds}
+        return step.model_copy(update=planned)
 
     def _ending(self, planned: Step) -> str:
         """Why the run ends here, before the step is carried out; empty if it does not."""
@@ -307,7 +308,7 @@ class Run:
                 "evidence": tuple(piece.id for piece in fresh),
                 "digest": f"{len(fresh)} new pieces from {len(titles)} documents",
                 "usage": usage,
-                "seconds": round(time.monotonic() - began, 4),
+                "seconds": round(step.seconds + time.monotonic() - began, 4),
                 "error": "; ".join(errors) or None,
             }
         )
@@ -352,6 +353,7 @@ class Run:
 
     async def _composed(self, evidence: Sequence[Evidence]) -> AsyncIterator[str | Composed]:
         """The answer by the composer, or by the other one if the budget forbids it."""
+        self._meter.step = 0
         question = self._resolved or self._inquiry.question
         asked = Asked(
             question=question,

@@ -52,6 +52,8 @@ class RecordedCall(Record):
     """A text that a model was asked for."""
 
     purpose: str
+    step: int = 0
+    """Number of the step that it belongs to; 0 for the answer."""
     model: str
     key: str
     """Hash of all that the model was told; the same question has the same key."""
@@ -186,6 +188,7 @@ class Recorder:
         self._calls.append(
             RecordedCall(
                 purpose=call.purpose,
+                step=call.step,
                 model=call.model,
                 key=call_key(call.messages, call.options),
                 messages=tuple(shown) if self._content else (),

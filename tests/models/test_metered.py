@@ -6,7 +6,7 @@ import pytest
 
 from cogagent.errors import BudgetError, ModelTimeoutError
 from cogagent.models.cached import CachedMLLM
-from cogagent.models.metered import MeteredMLLM, Meter, ModelCall
+from cogagent.models.metered import Meter, MeteredMLLM, ModelCall
 from cogagent.models.mllm import Options, said
 from cogagent.testing.contracts import MLLMContract
 from cogagent.testing.doubles import HANG, ScriptedMLLM
