@@ -565,7 +565,11 @@ class Traces:
         return Trace.read(self._runs.trace(trace))
 
     def delete(self, *traces: str) -> None:
-        """Delete traces by id."""
+        """Delete traces by id, all or none.
+
+        Raises:
+            NotFoundError: If one is not there; nothing was deleted.
+        """
         self._runs.delete_traces(*traces)
 
     def replay(
@@ -603,7 +607,7 @@ class Traces:
     ) -> Answer:
         """:meth:`replay`, awaited."""
         agent = self._agent
-        found = self.get(trace) if isinstance(trace, str) else trace
+        found = await agent._blocking(self.get, trace) if isinstance(trace, str) else trace
         with agent._engine.lent(planner_model, answer_model) as (planning, answering):
             events = replaying(
                 agent._engine, found, agent._blocking, planner=planner,

@@ -394,10 +394,10 @@ def demo(
 @app.command("planners")
 def planners_list(as_json: Json = False) -> None:
     """What can be named with --planner."""
-    from cogagent.config import load_settings
+    from cogagent.config import default_home, load_settings
     from cogagent.planners.factory import make_planner, needs_model, planner_names
 
-    settings = load_settings(_Globals.home)
+    settings = load_settings(_Globals.home or default_home())
     found = []
     for name in planner_names():
         planner = make_planner(name, settings, has_model=True)

@@ -29,9 +29,9 @@ def tree(trace: Trace, *, prompts: bool = False) -> Tree:
         trace: Of the run.
         prompts: Also show what models were told and replied.
     """
-    root = Tree(f"[bold]{_line(trace.question) or trace.id}[/bold]")
+    root = Tree(f"[bold]{_line(trace.question) or _line(trace.id)}[/bold]")
     root.add(
-        f"{trace.at}, planner {escape(trace.planner)}, "
+        f"{_line(trace.at)}, planner {_line(trace.planner)}, "
         f"{_cost(trace)}" + ("" if trace.content else ", kept without texts")
     )
     for turn in trace.turns:
@@ -41,8 +41,8 @@ def tree(trace: Trace, *, prompts: bool = False) -> Tree:
         for probe in trace.probe:
             best = probe.hits[0] if probe.hits else None
             shown = f"{_line(best.title)}, words {best.words:.2f}" if best else "nothing"
-            looked.add(f"{escape(probe.tool)}: {shown}")
-    titles = {str(piece["id"]): _place(piece) for piece in trace.evidence}
+            looked.add(f"{_line(probe.tool)}: {shown}")
+    titles = {str(piece.get("id")): _place(piece) for piece in trace.evidence}
     steps = trace.answer.steps if trace.answer is not None else trace.steps
     for step in steps:
         branch = root.add(_head(step))
@@ -53,7 +53,7 @@ def tree(trace: Trace, *, prompts: bool = False) -> Tree:
     numbers = {step.number for step in steps}
     _calls(root, (call for call in trace.calls if call.step not in numbers), prompts=prompts)
     if trace.error is not None:
-        root.add(f"[red]{trace.error.code}[/red]: {_line(trace.error.message)}")
+        root.add(f"[red]{_line(trace.error.code)}[/red]: {_line(trace.error.message)}")
     if trace.answer is not None:
         _answer(root, trace.answer)
     return root
@@ -69,7 +69,7 @@ def _step(branch: Tree, step: Step, titles: dict[str, str]) -> None:
         branch.add(f"[yellow]fallback[/yellow]: {_line(step.fallback)}")
     for question in step.plan:
         after = f" after {', '.join(question.depends_on)}" if question.depends_on else ""
-        branch.add(f"plan {escape(question.id)}{escape(after)}: {_line(question.text)}")
+        branch.add(f"plan {_line(question.id)}{_line(after)}: {_line(question.text)}")
     if step.resolved:
         branch.add(f"reads the question as: {_line(step.resolved)}")
     findings = {finding.query: finding for finding in step.findings}
@@ -82,13 +82,13 @@ def _step(branch: Tree, step: Step, titles: dict[str, str]) -> None:
 def _query(branch: Tree, query: Query, finding: Finding | None, titles: dict[str, str]) -> None:
     asked = "the picture" if query.picture is not None else _line(query.text)
     why = f" [dim]({_line(query.why)})[/dim]" if query.why else ""
-    found = branch.add(f"{escape(query.tool)}: {asked}{why}")
+    found = branch.add(f"{_line(query.tool)}: {asked}{why}")
     if finding is None:
         return
     if finding.error is not None:
-        found.add(f"[red]{finding.error.code}[/red]: {_line(finding.error.message)}")
+        found.add(f"[red]{_line(finding.error.code)}[/red]: {_line(finding.error.message)}")
     for key, score in list(zip(finding.evidence, finding.scores, strict=False))[:_HITS]:
-        found.add(f"{score:.3f} {titles.get(key, escape(key))}")
+        found.add(f"{score:.3f} {titles.get(key, _line(key))}")
     if len(finding.evidence) > _HITS:
         found.add(f"... {len(finding.evidence)} in all")
     if finding.digest:
@@ -99,27 +99,26 @@ def _calls(branch: Tree, calls: Iterable[RecordedCall], *, prompts: bool) -> Non
     for call in calls:
         usage = call.reply.usage if call.reply is not None else None
         tokens = usage.prompt_tokens + usage.written_tokens if usage is not None else 0
-        what = f"[cyan]{escape(call.purpose)}[/cyan] {escape(call.model)}"
+        what = f"[cyan]{_line(call.purpose)}[/cyan] {_line(call.model)}"
         asked = branch.add(
             f"{what}: {tokens} tokens, {call.started:.2f} s to {call.started + call.seconds:.2f} s"
         )
         if call.error is not None:
-            asked.add(f"[red]{call.error.code}[/red]: {_line(call.error.message)}")
+            asked.add(f"[red]{_line(call.error.code)}[/red]: {_line(call.error.message)}")
         for message in call.messages if prompts else ():
             seen = f" with {message.pictures} pictures" if message.pictures else ""
-            asked.add(f"{message.role}{seen}: {escape(message.text)}")
-        if call.reply is not None and call.reply.text:
-            asked.add(f"wrote: {escape(call.reply.text) if prompts else _line(call.reply.text)}")
+            asked.add(f"{_line(message.role)}{seen}: {_whole(message.text)}")
+        written = call.reply.text if call.reply is not None else call.written
+        if written:
+            cut = "" if call.reply is not None else ", then was cut short"
+            asked.add(f"wrote{cut}: {_whole(written) if prompts else _line(written)}")
 
 
 def _answer(root: Tree, answer: Answer) -> None:
     branch = root.add(f"[bold]{answer.outcome}[/bold]: {_line(answer.text)}")
     for citation in answer.citations:
-        branch.add(
-            f"[{citation.marker}] {_line(citation.title)}, page {citation.page}".replace(
-                f"[{citation.marker}]", f"\\[{citation.marker}]"
-            )
-        )
+        marker = escape(f"[{citation.marker}]")
+        branch.add(f"{marker} {_line(citation.title)}, page {citation.page}")
     if answer.undone:
         branch.add(f"left undone: {_line('; '.join(answer.undone))}")
     if answer.stop_reason:
@@ -136,9 +135,14 @@ def _cost(trace: Trace) -> str:
 
 def _place(piece: object) -> str:
     fields = dict(piece) if isinstance(piece, dict) else {}
-    return f"{_line(str(fields.get('title', '')))}, page {fields.get('page', 1)}"
+    return f"{_line(str(fields.get('title', '')))}, page {_line(str(fields.get('page', 1)))}"
+
+
+def _whole(text: str) -> str:
+    """A text as it may stand in a terminal: nothing in it steers that."""
+    return escape("".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text))
 
 
 def _line(text: str) -> str:
-    line = " ".join(text.split())
+    line = "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
     return escape(line if len(line) <= _LINE else line[: _LINE - 1] + "\u2026")

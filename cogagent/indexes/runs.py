@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
@@ -106,9 +107,17 @@ class RunLog:
         ]
 
     def delete_traces(self, *traces: str) -> None:
-        """Delete traces by id; those that are not there are no error."""
+        """Delete traces by id, all or none.
+
+        Raises:
+            NotFoundError: If one is not there; nothing was deleted.
+        """
         with self._catalogue.transaction() as connection:
-            connection.executemany("DELETE FROM traces WHERE id = ?", [(key,) for key in traces])
+            for key in dict.fromkeys(traces):
+                if not connection.execute("DELETE FROM traces WHERE id = ?", (key,)).rowcount:
+                    raise NotFoundError(
+                        f"there is no trace {key!r}.", remedy="See `cogagent trace list`."
+                    )
 
     # --- conversations -----------------------------------------------------
 
@@ -155,10 +164,17 @@ class RunLog:
 
 
 def forget_documents(connection: sqlite3.Connection, documents: Iterable[str]) -> None:
-    """Delete the traces that quote documents: what is deleted is gone."""
-    connection.executemany(
-        "DELETE FROM traces WHERE id IN (SELECT trace FROM trace_documents WHERE document = ?)",
-        [(document,) for document in documents],
+    """Delete the traces and turns that quote documents: what is deleted is gone."""
+    gone = json.dumps(list(documents))
+    connection.execute(
+        "DELETE FROM traces WHERE id IN (SELECT trace FROM trace_documents "
+        "WHERE document IN (SELECT value FROM json_each(?)))",
+        (gone,),
+    )
+    connection.execute(
+        "DELETE FROM turns WHERE EXISTS (SELECT 1 FROM json_each(turns.body, '$.documents') "
+        "WHERE value IN (SELECT value FROM json_each(?)))",
+        (gone,),
     )
 
 

@@ -231,9 +231,10 @@ class Store:
         Raises:
             NotFoundError: If one is not there; nothing was deleted.
         """
+        gone = list(documents)
         with self.catalogue.transaction() as connection:
-            for document in documents:
-                forget_documents(connection, [document])
+            forget_documents(connection, gone)
+            for document in gone:
                 collection = self._collection_of(connection, document)
                 Writer(connection, collection, self.text, self.image).remove(document)
                 _touch(connection, collection)

@@ -34,6 +34,8 @@ class ModelCall(Record):
     options: Options = DEFAULTS
     reply: Generated | None = None
     """``None`` if there was none: it failed, or was cut short."""
+    written: str = ""
+    """What was written of it, where it is ``None``."""
     error: Problem | None = None
     started: float = 0.0
     """Seconds since the run began."""
@@ -79,17 +81,18 @@ class Meter:
             rest(allowed.pictures, self.pictures),
         )
 
-    def begin(self) -> None:
+    def begin(self, pictures: int = 0) -> None:
         """Count a call before it is made: of several at once none is overlooked."""
         self.calls += 1
+        self.pictures += pictures
 
-    def end(self, call: ModelCall, usage: ModelUsage | None) -> None:
+    def end(self, call: ModelCall, usage: ModelUsage | None, pictures: int = 0) -> None:
         """Count what a call has cost; one that was cached costs nothing."""
         if usage is not None and usage.cached:
             self.calls -= 1
+            self.pictures -= pictures
         elif usage is not None:
             self.tokens += usage.prompt_tokens + usage.written_tokens
-            self.pictures += usage.pictures
         if self._on_call is not None:
             self._on_call(call)
 
@@ -142,16 +145,19 @@ class MeteredMLLM(Wrapped):
         self, messages: Sequence[Message], options: Options = DEFAULTS
     ) -> AsyncGenerator[Piece, None]:
         """Write one text piece by piece; raises what :meth:`generate` does."""
-        options = self._allowed(messages, options)
-        self._meter.begin()
+        pictures = sum(len(message.pictures) for message in messages)
+        options = self._allowed(pictures, options)
+        self._meter.begin(pictures)
         step = self._meter.step
         began = time.monotonic()
         whole: Generated | None = None
+        written: list[str] = []
         problem: Problem | None = None
         try:
             async with aclosing(self._model.stream(messages, options)) as pieces:
                 async for piece in pieces:
                     whole = piece.whole or whole
+                    written.append(piece.text)
                     yield piece
         except CogAgentError as error:
             problem = Problem(code=error.code, message=error.message, remedy=error.remedy)
@@ -164,18 +170,23 @@ class MeteredMLLM(Wrapped):
                 messages=tuple(messages),
                 options=options,
                 reply=whole,
+                written="".join(written) if whole is None else "",
                 error=problem,
                 started=began - self._meter.started,
                 seconds=time.monotonic() - began,
             )
-            self._meter.end(call, None if whole is None else whole.usage)
+            self._meter.end(call, None if whole is None else whole.usage, pictures)
 
     async def close(self) -> None:
         """Nothing: the model belongs to who made it."""
 
-    def _allowed(self, messages: Sequence[Message], options: Options) -> Options:
+    @property
+    def pictures_left(self) -> int | None:
+        """How many may still be shown; ``None`` for any number."""
+        return self._meter.left()[2]
+
+    def _allowed(self, shown: int, options: Options) -> Options:
         calls, tokens, pictures = self._meter.left(calls=self._reserve[0], tokens=self._reserve[1])
-        shown = sum(len(message.pictures) for message in messages)
         for name, rest, wanted in (
             ("model calls", calls, 1), ("tokens", tokens, 1), ("pictures", pictures, shown),
         ):  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from cogagent.config import Settings
@@ -45,6 +47,10 @@ class _Pieces(NamedTuple):
     offsets: list[tuple[int, int]]
 
 
+_QUESTIONS = 256
+"""Questions whose vectors are kept."""
+
+
 class MiniLM:
     """all-MiniLM-L6-v2 (Wang et al. 2020; Reimers et al. 2019) through OpenVINO.
 
@@ -66,13 +72,28 @@ class MiniLM:
         self.name = f"minilm/{metadata.version(PACKAGE)}"
         self._tokenizer = tokenizer(folder)
         self._network = Network(lambda: _graph(folder), settings.threads())
+        self._asked: LRUCache[str, NDArray[np.float32]] = LRUCache(_QUESTIONS)
+        self._lock = threading.Lock()
 
-    def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:  # noqa: ARG002
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
         """Vectors of ``texts``, shape ``(len(texts), 384)``; questions are treated alike.
+
+        Those of the last questions are kept: one is searched for in texts and in pictures.
 
         Raises:
             ModelError: If the computation fails.
         """
+        if not query:
+            return self._embedded(texts)
+        with self._lock:
+            known = {text: self._asked[text] for text in texts if text in self._asked}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known |= zip(new, self._embedded(new), strict=True)
+        with self._lock:
+            self._asked.update({text: known[text] for text in new})
+        return np.array([known[text] for text in texts], np.float32).reshape(-1, self.dim)
+
+    def _embedded(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dim), np.float32)
         for batch, (pooled,) in self._run([self._pieces(text) for text in texts], outputs=(0,)):
             vectors[batch] = pooled

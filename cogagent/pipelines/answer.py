@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cogagent.errors import BudgetError, CogAgentError, InputError, ModelError
 from cogagent.models.metered import Meter, MeteredMLLM
-from cogagent.pipelines.compose import Asked, Composed, Composer, RunBlocking
+from cogagent.pipelines.choices import level
+from cogagent.pipelines.compose import Asked, Composed, Composer, RunBlocking, pieces
 from cogagent.pipelines.digest import digest, digest_by_words
 from cogagent.pipelines.ranking import rank
+from cogagent.pipelines.sound import sound
 from cogagent.pipelines.timing import left
 from cogagent.pipelines.toolbox import Brought, Toolbox, problem
 from cogagent.planners.base import Left, Planner, PlanState, Probe, Turn
@@ -41,6 +44,8 @@ MAX_QUESTION = 20_000
 """Characters of a question; longer ones are documents."""
 MOST_QUERIES = 32
 """Queries of one step that are carried out."""
+
+OUT_OF_BUDGET = "The budget was spent before anything was found."
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,11 @@ class Run:
         self._exhausted = ""
         self._undone: list[Query] = []
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Those taken so far."""
+        return tuple(self._steps)
+
     async def events(self) -> AsyncGenerator[Event, None]:
         """The run as it happens; the last event is ``done`` with the whole answer."""
         await self._look()
@@ -152,12 +162,13 @@ class Run:
         written: list[str] = []
         composed = Composed("failed", "")
         try:
-            async for part in self._composed(evidence):
-                if isinstance(part, str):
-                    written.append(part)
-                    yield TokenEvent(text=part)
-                else:
-                    composed = part
+            async with aclosing(self._composed(evidence, reason)) as parts:
+                async for part in parts:
+                    if isinstance(part, str):
+                        written.append(part)
+                        yield TokenEvent(text=part)
+                    else:
+                        composed = part
         except ModelError as error:
             # What was found is not lost with what failed to be made of it.
             failed = Composed("failed", "".join(written))
@@ -194,17 +205,20 @@ class Run:
         state = await self._state()
         try:
             async with asyncio.timeout(left(self._deadline)):
-                step = await self._planner.plan(state, self._model)
-        except TimeoutError:
-            self._exhausted = f"the budget of {self._budget.seconds:g} s is spent"
-            return Step(number=number, done=True, reason=self._exhausted)
+                step = self._checked(await self._planner.plan(state, self._model))
         except BudgetError as error:
             self._exhausted = error.message
             return Step(number=number, done=True, reason=error.message)
-        except ModelError as error:
+        except (ModelError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and self._budget.seconds is not None:
+                self._exhausted = f"the budget of {self._budget.seconds:g} s is spent"
+                return Step(number=number, done=True, reason=self._exhausted)
             # Without a plan there is still the question itself to search for.
             unplanned = () if self._steps else (Query(text=self._inquiry.question),)
-            step = Step(number=number, queries=unplanned, done=True, fallback=str(error))
+            why = str(error) or "the planner did not answer in time"
+            step = Step(
+                number=number, queries=unplanned, done=True, reason="planning failed", fallback=why
+            )
         usage = Usage(
             model_calls=self._meter.calls - calls,
             tokens=self._meter.tokens - tokens,
@@ -216,6 +230,14 @@ class Run:
         )
         planned = {"number": number, "queries": queries, "usage": usage, "seconds": usage.seconds}
         return step.model_copy(update=planned)
+
+    def _checked(self, step: object) -> Step:
+        """What a planner gave, if it is a step, and one that can be written down."""
+        if not isinstance(step, Step):
+            raise InputError(
+                f"the planner {self._planner.name!r} gave a {type(step).__name__}, not a Step."
+            )
+        return sound(step)
 
     def _ending(self, planned: Step) -> str:
         """Why the run ends here, before the step is carried out; empty if it does not."""
@@ -351,9 +373,16 @@ class Run:
 
     # --- answering ---------------------------------------------------------
 
-    async def _composed(self, evidence: Sequence[Evidence]) -> AsyncIterator[str | Composed]:
+    async def _composed(
+        self, evidence: Sequence[Evidence], reason: str
+    ) -> AsyncGenerator[str | Composed, None]:
         """The answer by the composer, or by the other one if the budget forbids it."""
         self._meter.step = 0
+        if self._exhausted and not (evidence or self._notes or self._inquiry.pictures):
+            for piece in pieces(OUT_OF_BUDGET):
+                yield piece
+            yield Composed("abstained", OUT_OF_BUDGET, distribution=level(self._inquiry.choices))
+            return
         question = self._resolved or self._inquiry.question
         asked = Asked(
             question=question,
@@ -362,18 +391,21 @@ class Run:
             pictures=self._inquiry.pictures,
             notes=self._notes,
             deadline=self._deadline,
+            unsearched="" if self._toolbox.searches or self._exhausted else reason,
         )
         begun = False
         try:
-            async for part in self._composer.compose(asked, evidence, self._blocking):
-                begun = True
-                yield part
+            async with aclosing(self._composer.compose(asked, evidence, self._blocking)) as parts:
+                async for part in parts:
+                    begun = True
+                    yield part
         except BudgetError as error:
             if begun or self._fallback is None:
                 raise
             self._exhausted = self._exhausted or error.message
-            async for part in self._fallback.compose(asked, evidence, self._blocking):
-                yield part
+            async with aclosing(self._fallback.compose(asked, evidence, self._blocking)) as parts:
+                async for part in parts:
+                    yield part
 
     def _answer(self, composed: Composed, evidence: tuple[Evidence, ...], reason: str) -> Answer:
         usage = Usage(

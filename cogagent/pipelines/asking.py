@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from cogagent.errors import CogAgentError, InputError, StorageError
 from cogagent.indexes.filters import Filters
 from cogagent.indexes.runs import TraceEntry, checked_name
@@ -68,6 +70,8 @@ async def asking(
     started = time.monotonic()
     choices = tuple(map(clean, checked_choices(request.choices)))
     planner: Planner = await blocking(engine.planner, request.planner)
+    if not isinstance(request.question, str):
+        raise InputError(f"a {type(request.question).__name__} is no question.")
     question = clean(request.question)
     inquiry = Inquiry(question, choices, turns=await _turns(engine, request, blocking))
     rasters: Sequence[Raster] = await blocking(engine.pictures, request.images)
@@ -86,13 +90,16 @@ async def asking(
         "filters": dict(request.filters or {}),
         "conversation": request.conversation,
     }
-    async for event in _recorded(
+    run = _recorded(
         engine, inquiry, planner, tools, models, request.budget, blocking,
         strict=request.strict, started=started, given=given,
-    ):  # fmt: skip
-        if isinstance(event, DoneEvent) and request.conversation is not None:
-            await _remember(engine, request.conversation, event.answer, blocking)
-        yield event
+    )  # fmt: skip
+    async with aclosing(run) as events:
+        async for event in events:
+            if isinstance(event, DoneEvent) and request.conversation is not None:
+                answer = await _remember(engine, request.conversation, event.answer, blocking)
+                event = DoneEvent(answer=answer)
+            yield event
 
 
 async def replaying(
@@ -125,7 +132,7 @@ async def replaying(
             f"the trace {trace.id} kept no texts and cannot be run again.",
             remedy="Set traces.content to keep them.",
         )
-    pieces = trace.pieces()
+    pieces = await blocking(trace.pieces)
     rasters: Sequence[Raster] = await blocking(_rasters, engine, trace.pictures)
     inquiry = Inquiry(
         trace.question,
@@ -144,12 +151,16 @@ async def replaying(
         "collection": trace.collection,
         "filters": trace.filters,
         "conversation": trace.conversation,
+        "documents": trace.documents,
     }
-    async for event in _recorded(
-        engine, inquiry, engine.planner(planner or trace.planner), tools, models, trace.budget,
+    planning: Planner = await blocking(engine.planner, planner or trace.planner)
+    run = _recorded(
+        engine, inquiry, planning, tools, models, trace.budget,
         blocking, strict=trace.strict, started=time.monotonic(), given=given,
-    ):  # fmt: skip
-        yield event
+    )  # fmt: skip
+    async with aclosing(run) as events:
+        async for event in events:
+            yield event
 
 
 async def answer_of(events: AsyncIterator[Event]) -> Answer:
@@ -173,7 +184,7 @@ async def _recorded(
     started: float,
     given: Mapping[str, Any],
 ) -> AsyncGenerator[Event, None]:
-    """A run whose trace is kept, whatever becomes of it."""
+    """A run whose trace is kept, whatever becomes of it; not of one that is cancelled."""
     recorder = Recorder(content=engine.settings.traces.content)
     meter = Meter(budget, started, recorder.call)
     planning = answering = None
@@ -211,7 +222,12 @@ async def _recorded(
             "budget": budget,
             "tools": toolbox.specs,
             "probe": run.probe,
+            "steps": run.steps,
         }
+        quoted = {hit.evidence_id for probe in run.probe for hit in probe.hits}
+        documents = recorder.documents() | toolbox.documents_of(quoted)
+        documents.update(given.get("documents", ()), *(turn.documents for turn in inquiry.turns))
+        told["documents"] = tuple(sorted(documents))
         trace: str | None = await blocking(
             _keep, engine, recorder, told, inquiry.pictures, reached, error
         )
@@ -231,6 +247,9 @@ async def _recorded(
                     yield event
     except CogAgentError as error:
         await keep(None, error)
+        raise
+    except Exception as error:  # a planner of the user's may raise anything
+        await keep(None, CogAgentError(f"{type(error).__name__}: {error}"))
         raise
 
 
@@ -252,6 +271,7 @@ def _keep(
         return None
     if settings.content:
         told["pictures"] = as_png(pictures)
+    documents = told["documents"]
     trace = recorder.trace(answer, error, **told)
     entry = TraceEntry(
         id=trace.id,
@@ -263,10 +283,10 @@ def _keep(
         engine.store.runs.add_trace(
             entry,
             trace.model_dump_json(exclude_defaults=True),
-            recorder.documents(),
+            documents,
             settings.keep,
         )
-    except StorageError as failed:
+    except (StorageError, PydanticSerializationError) as failed:
         log.warning("the trace of a run is not kept: %s", failed)
         return None
     return trace.id
@@ -283,16 +303,24 @@ async def _turns(engine: Engine, request: Request, blocking: RunBlocking) -> Seq
 
 async def _remember(
     engine: Engine, conversation: str, answer: Answer, blocking: RunBlocking
-) -> None:
-    """Add an answered question to its conversation."""
+) -> Answer:
+    """Add an answered question to its conversation; the answer is not lost if that fails."""
+    quoted = [*answer.citations, *([answer.closest] if answer.closest is not None else [])]
     turn = Turn(
         question=answer.question,
         resolved=answer.resolved,
         answer=answer.text,
         short=answer.short,
         titles=tuple(dict.fromkeys(citation.title for citation in answer.citations)),
+        documents=tuple(dict.fromkeys(citation.document_id for citation in quoted)),
     )
-    await blocking(engine.store.runs.add_turn, conversation, turn.model_dump_json())
+    try:
+        await blocking(engine.store.runs.add_turn, conversation, turn.model_dump_json())
+    except (StorageError, PydanticSerializationError) as failed:
+        log.warning("a turn of a conversation is not kept: %s", failed)
+        told = f"This is not kept in the conversation: {failed}"
+        return answer.model_copy(update={"warnings": (*answer.warnings, told)})
+    return answer
 
 
 def _models(engine: Engine) -> _Models:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -52,6 +52,7 @@ class Asked:
         pictures: That came with the question.
         notes: What was seen, known or worked out on the way; no source.
         deadline: ``time.monotonic()`` at which the time is over.
+        unsearched: Why nothing was searched for, where nothing was.
     """
 
     question: str
@@ -60,8 +61,10 @@ class Asked:
     pictures: Sequence[Raster] = ()
     notes: Sequence[Note] = ()
     deadline: float | None = None
+    unsearched: str = ""
 
 
+NOT_SEARCHED = "The documents were not searched: nothing is asked of them"
 NOTHING_THERE = "There is nothing in this collection to answer from."
 
 
@@ -74,7 +77,7 @@ class Composer(Protocol):
 
     def compose(
         self, asked: Asked, evidence: Sequence[Evidence], blocking: RunBlocking
-    ) -> AsyncIterator[str | Composed]:
+    ) -> AsyncGenerator[str | Composed, None]:
         """The answer: its text piece by piece, then the whole of it.
 
         The pieces, joined, are the whole's text.
@@ -116,7 +119,7 @@ class ExtractiveComposer:
 
     async def compose(
         self, asked: Asked, evidence: Sequence[Evidence], blocking: RunBlocking
-    ) -> AsyncIterator[str | Composed]:
+    ) -> AsyncGenerator[str | Composed, None]:
         """The answer; see :class:`Composer`."""
         composed: Composed = await blocking(self._compose, asked, evidence)
         for piece in pieces(composed.text):
@@ -126,6 +129,9 @@ class ExtractiveComposer:
     def _compose(self, asked: Asked, evidence: Sequence[Evidence]) -> Composed:
         if not evidence and (worked := _worked_out(asked)) is not None:
             return worked
+        if asked.unsearched:
+            text = f"{NOT_SEARCHED} ({asked.unsearched})."
+            return Composed("abstained", text, distribution=level(asked.choices))
         if asked.choices:
             return self._chosen(asked.question, evidence, asked.choices)
         questions = [part for part in asked.parts if part.endswith("?")]
@@ -217,7 +223,7 @@ def _worked_out(asked: Asked) -> Composed | None:
     if not computed:
         return None
     text = f"{computed[-1]} (worked out, not from a document)"
-    return Composed("answered", text, short=computed[-1], confidence=1.0)
+    return Composed("answered", text, short=computed[-1].rpartition("= ")[2], confidence=1.0)
 
 
 def _abstention(evidence: Sequence[Evidence], reading: Reading | None) -> Composed:

@@ -200,6 +200,11 @@ class Engine:
             ModelError: If the language model does not load.
         """
         if wanted is not None and not isinstance(wanted, str):
+            if not (callable(getattr(wanted, "plan", None)) and hasattr(wanted, "name")):
+                raise InputError(
+                    f"a {type(wanted).__name__} is no planner.",
+                    remedy="Pass the name of one, or an object with `name` and `plan`.",
+                )
             return wanted
         name = wanted or self.settings.planning.planner
         models = self.settings.models

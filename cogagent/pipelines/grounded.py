@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -96,7 +96,7 @@ class GroundedComposer:
 
     async def compose(
         self, asked: Asked, evidence: Sequence[Evidence], blocking: RunBlocking
-    ) -> AsyncIterator[str | Composed]:
+    ) -> AsyncGenerator[str | Composed, None]:
         """The answer; see :class:`Composer`.
 
         Of choices the model first writes, from the evidence, which one is right,
@@ -107,7 +107,7 @@ class GroundedComposer:
             ContextOverflowError: If not even one piece of evidence fits the model.
             ModelError: If the model fails otherwise.
         """
-        if not evidence and not asked.notes and not asked.pictures:
+        if not evidence and not asked.notes and not asked.pictures and not asked.unsearched:
             for piece in pieces(NOTHING_THERE):
                 yield piece
             yield Composed("abstained", NOTHING_THERE, distribution=level(asked.choices))
@@ -123,8 +123,11 @@ class GroundedComposer:
         writing = Writing(packed.chosen, self._checker, strict=self._strict)
         messages = await blocking(self._messages, asked, packed.chosen, pictures)
         ended = _Ended()
-        async for piece in self._written(messages, writing, ended, asked.deadline, blocking):
-            yield piece
+        async with aclosing(
+            self._written(messages, writing, ended, asked.deadline, blocking)
+        ) as shown:
+            async for piece in shown:
+                yield piece
         composed = _composed(writing, packed, ended)
         if not writing.text:
             for piece in pieces(composed.text):
@@ -140,7 +143,7 @@ class GroundedComposer:
         ended: _Ended,
         deadline: float | None,
         blocking: RunBlocking,
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The text as it is shown, while the model writes it; ``ended`` tells how it ended."""
         options = Options(
             max_tokens=self._settings.max_tokens, temperature=self._settings.temperature
@@ -223,10 +226,15 @@ class GroundedComposer:
         """
         if not self._model.capabilities.pictures:
             return {}
-        found = {f"{_OF_THE_QUESTION}{n}": raster for n, raster in enumerate(asked.pictures)}
+        allowed = getattr(self._model, "pictures_left", None)
+        own = asked.pictures[:allowed]
+        found = {f"{_OF_THE_QUESTION}{n}": raster for n, raster in enumerate(own)}
+        room = self._settings.pictures
+        if allowed is not None:
+            room = min(room, allowed - len(own))
         seen = 0
         for piece in evidence:
-            if piece.modality == "image" and seen < self._settings.pictures:
+            if piece.modality == "image" and seen < room:
                 try:
                     found[piece.id] = self._look(piece)
                 except CogAgentError:

@@ -10,14 +10,15 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from cogagent.errors import CogAgentError, InputError
 from cogagent.models.metered import ModelCall
 from cogagent.models.mllm import Capabilities, Generated, Message, Options
+from cogagent.pipelines.sound import sound
 from cogagent.pipelines.toolbox import ToolCall, problem
 from cogagent.planners.base import Probe, Turn
 from cogagent.types import (
@@ -59,6 +60,8 @@ class RecordedCall(Record):
     """Hash of all that the model was told; the same question has the same key."""
     messages: tuple[Said, ...] = ()
     reply: Generated | None = None
+    written: str = ""
+    """Without a reply: what was written before the call was given up."""
     error: Problem | None = None
     started: float = 0.0
     """Seconds since the run began."""
@@ -77,6 +80,12 @@ class RecordedSearch(Record):
     started: float = 0.0
     seconds: float = 0.0
     repeated: bool = False
+
+    @model_validator(mode="after")
+    def _scored(self) -> RecordedSearch:
+        if len(self.evidence) != len(self.scores):
+            raise ValueError("there are other numbers of evidence and of scores")
+        return self
 
 
 class RecordedModel(Record):
@@ -111,6 +120,8 @@ class Trace(Record):
     answer_model: RecordedModel | None = None
     budget: Budget = Budget()
     tools: tuple[ToolSpec, ...] = ()
+    documents: tuple[str, ...] = ()
+    """Ids of those that it quotes anywhere."""
     probe: tuple[Probe, ...] = ()
     searches: tuple[RecordedSearch, ...] = ()
     calls: tuple[RecordedCall, ...] = ()
@@ -119,7 +130,7 @@ class Trace(Record):
     answer: Answer | None = None
     """Its evidence left out: see there."""
     steps: tuple[Step, ...] = ()
-    """Where there is no answer: the steps until then. Without content, what is no text."""
+    """Where no answer is kept: those until then; without content, what in them is no text."""
     outcome: Outcome | None = None
     usage: Usage = Usage()
     error: Problem | None = None
@@ -153,7 +164,7 @@ class Trace(Record):
                     f"the trace has format {plain['format']}; this package reads {FORMAT}.",
                     remedy="Use a newer cogagent.",
                 )
-            return Trace.model_validate(plain)
+            return sound(Trace.model_validate(plain))
         except (ValueError, TypeError, RecursionError) as error:
             shown = str(error) if not isinstance(error, ValidationError) else _first(error)
             raise InputError(
@@ -193,6 +204,7 @@ class Recorder:
                 key=call_key(call.messages, call.options),
                 messages=tuple(shown) if self._content else (),
                 reply=kept,
+                written=call.written if self._content else "",
                 error=call.error if self._content else _coded(call.error),
                 started=round(call.started, 4),
                 seconds=round(call.seconds, 4),
@@ -217,20 +229,25 @@ class Recorder:
         )
 
     def documents(self) -> set[str]:
-        """Ids of the documents that the trace quotes."""
+        """Ids of the documents that searches have found."""
         return {piece.document_id for piece in self._found.values()}
 
     def trace(
-        self, answer: Answer | None, error: CogAgentError | None = None, **given: Any
+        self,
+        answer: Answer | None,
+        error: CogAgentError | None = None,
+        steps: Sequence[Step] = (),
+        **given: Any,
     ) -> Trace:
         """The trace of the run, now that it is over.
 
         Args:
             answer: What came of it, if anything did.
             error: Why nothing did.
+            steps: Those taken.
             given: The fields of :class:`Trace` that say what was asked.
         """
-        known = {"id": self.id, "at": self._at, "version": version("cogagent")}
+        known = {"id": self.id, "at": self._at, "version": _version()}
         told: dict[str, Any] = {
             "searches": tuple(self._searches),
             "calls": tuple(self._calls),
@@ -244,8 +261,8 @@ class Recorder:
                 for name in ("planner", "planner_model", "answer_model", "budget", "tools")
                 if name in given
             }
-            steps = tuple(map(_outline, answer.steps)) if answer is not None else ()
-            return Trace(**known, **kept, **told, content=False, steps=steps)
+            outlines = tuple(map(_outline, steps))
+            return Trace(**known, **kept, **told, content=False, steps=outlines)
         pieces = answer.evidence if answer is not None else tuple(self._found.values())
         return Trace(
             **known,
@@ -253,6 +270,7 @@ class Recorder:
             **told,
             evidence=tuple(map(_packed, pieces)),
             answer=answer.model_copy(update={"evidence": ()}) if answer is not None else None,
+            steps=tuple(steps) if answer is None else (),
         )
 
 
@@ -280,6 +298,14 @@ def as_png(rasters: Iterable[Raster]) -> tuple[str, ...]:
     return tuple(made)
 
 
+def _version() -> str:
+    """Of this package, if it is installed and not only lies there."""
+    try:
+        return version("cogagent")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def _packed(piece: Evidence) -> dict[str, Any]:
     words = base64.b64encode(piece.words.to_bytes()).decode("ascii")
     return piece.model_dump(mode="json") | {"words": words}
@@ -297,7 +323,17 @@ def _unpacked(plain: Mapping[str, Any]) -> Evidence:
 
 def _shape(query: Query) -> Query:
     """A query without its words."""
-    return query.model_copy(update={"text": "", "why": ""})
+    region = query.region and query.region.model_copy(update={"why": ""})
+    return query.model_copy(
+        update={"id": _nameless(query.id), "text": "", "why": "", "region": region}
+    )
+
+
+def _nameless(key: str) -> str:
+    """The id of a query; a planner's own may be words, and becomes a hash."""
+    if not key.strip("0123456789."):
+        return key
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _outline(step: Step) -> Step:
@@ -307,7 +343,13 @@ def _outline(step: Step) -> Step:
         queries=tuple(map(_shape, step.queries)),
         done=step.done,
         findings=tuple(
-            finding.model_copy(update={"digest": "", "error": _coded(finding.error)})
+            finding.model_copy(
+                update={
+                    "query": _nameless(finding.query),
+                    "digest": "",
+                    "error": _coded(finding.error),
+                }
+            )
             for finding in step.findings
         ),
         evidence=step.evidence,

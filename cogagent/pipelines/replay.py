@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TypeVar
 
 from cogagent.errors import CogAgentError, ModelError, NotFoundError, error_of
 from cogagent.models.mllm import DEFAULTS, Generated, Message, Options, Piece, drained
@@ -15,6 +17,8 @@ from cogagent.pipelines.recording import (
 )
 from cogagent.pipelines.toolbox import query_key
 from cogagent.types import Evidence, Problem, Query, ToolSpec
+
+R = TypeVar("R")
 
 
 class RecordedTool:
@@ -34,11 +38,10 @@ class RecordedTool:
     ) -> None:
         self.spec = spec
         self._pieces = pieces
-        self._searches = {
-            query_key(search.query): search
-            for search in trace.searches
-            if search.query.tool == spec.name
-        }
+        self._searches: dict[tuple[object, ...], list[RecordedSearch]] = {}
+        for search in trace.searches:
+            if search.query.tool == spec.name:
+                self._searches.setdefault(query_key(search.query), []).append(search)
 
     async def aretrieve(self, query: Query, k: int) -> list[Evidence]:  # noqa: ARG002
         """What was found then.
@@ -60,12 +63,13 @@ class RecordedTool:
         return note.text if note is not None else ""
 
     def _search(self, query: Query) -> RecordedSearch:
-        search = self._searches.get(query_key(query))
-        if search is None:
+        waiting = self._searches.get(query_key(query))
+        if not waiting:
             raise NotFoundError(
                 f"the trace has no search of {self.spec.name} for {query.text!r}.",
                 remedy="Run it again with live searches.",
             )
+        search = _next(waiting)  # one that failed may have been asked again
         if search.error is not None:
             raise _raised(search.error)
         return search
@@ -100,23 +104,32 @@ class RecordedMLLM:
 
         Raises:
             ModelError: If it was not asked this, or failed.
+            TimeoutError: If it was given up then, after what it had written.
         """
-        waiting = self._replies.get(call_key(messages, options), [])
-        call = waiting.pop(0) if len(waiting) > 1 else (waiting[0] if waiting else None)
-        if call is None:
+        await asyncio.sleep(0)  # calls that began together then begin together now
+        waiting = self._replies.get(call_key(messages, options))
+        if not waiting:
             raise ModelError(
                 f"the trace has no reply of {self.name} to this.",
                 remedy="Run it again with a model.",
             )
+        call = _next(waiting)
+        if call.written:
+            yield Piece(text=call.written)
         if call.error is not None:
             raise _raised(call.error)
         if call.reply is None:
-            raise ModelError(f"{self.name} was cut short then.")
+            raise TimeoutError(f"{self.name} was cut short then.")
         yield Piece(text=call.reply.text)
         yield Piece(whole=call.reply)
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _next(waiting: list[R]) -> R:
+    """The next of what was recorded for one thing asked; the last serves for ever."""
+    return waiting.pop(0) if len(waiting) > 1 else waiting[0]
 
 
 def _raised(error: Problem) -> CogAgentError:

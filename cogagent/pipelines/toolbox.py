@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-from cogagent.errors import BudgetError, CogAgentError, InputError
+from cogagent.errors import BudgetError, CogAgentError, InputError, ToolError
 from cogagent.pipelines.compose import RunBlocking
-from cogagent.types import Budget, Evidence, Note, NoteKind, Problem, Query, Record, ToolSpec
+from cogagent.pipelines.sound import sound
+from cogagent.types import Budget, Evidence, Note, Problem, Query, Record, ToolSpec, clean
+
+log = logging.getLogger(__name__)
 
 PER_QUERY = 24
 """Pieces of evidence that one query brings, where it does not say."""
@@ -82,6 +88,7 @@ class Toolbox:
         self._on_call = on_call
         self._known: dict[tuple[object, ...], Brought] = {}
         self._asked: set[tuple[object, ...]] = set()
+        self._busy: defaultdict[tuple[object, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         self.searches = 0
         self.web_searches = 0
 
@@ -98,9 +105,23 @@ class Toolbox:
         """Take what another search, such as the probe's, found for a query."""
         self._known[query_key(query)] = Brought(evidence, None, None, 0.0)
 
+    def documents_of(self, evidence: Collection[str]) -> set[str]:
+        """The documents of pieces of evidence, given by id, that this run has seen."""
+        return {
+            piece.document_id
+            for brought in self._known.values()
+            for piece in brought.evidence
+            if piece.id in evidence
+        }
+
     async def ask(self, query: Query) -> Brought:
         """Carry out a query; what goes wrong in it is told, not raised."""
-        key, began = query_key(query), time.monotonic()
+        key = query_key(query)
+        async with self._busy[key]:  # the same query twice at once is one search
+            return await self._ask(key, query)
+
+    async def _ask(self, key: tuple[object, ...], query: Query) -> Brought:
+        began = time.monotonic()
         known = self._known.get(key)
         self.searches += key not in self._asked
         self._asked.add(key)
@@ -129,16 +150,29 @@ class Toolbox:
         spec = _spec(query.tool, tool)
         if spec.web:
             self._count_web()
-        if spec.notes:
-            kind: NoteKind = "knowledge"
-            return (), Note(kind=kind, text=await tool.anote(query), query=query.id)
+        try:
+            if spec.notes:
+                text = clean(await tool.anote(query))
+                return (), Note(kind="knowledge", text=text, query=query.id)
+            return await self._found(tool, query), None
+        except (CogAgentError, TimeoutError):
+            raise
+        except Exception as error:  # a tool of the user's may raise anything
+            log.warning("the tool %r failed", query.tool, exc_info=True)
+            raise ToolError(
+                f"the tool {query.tool!r} fails: {type(error).__name__}: {error}"
+            ) from error
+
+    async def _found(self, tool: Any, query: Query) -> Sequence[Evidence]:
         k = query.top_k or PER_QUERY
-        found: Sequence[Evidence]
         if hasattr(tool, "aretrieve"):
             found = await tool.aretrieve(query, k)
         else:
             found = await self._blocking(tool.retrieve, query, k)
-        return found, None
+        kept = list(islice(found, k))
+        if not all(isinstance(piece, Evidence) for piece in kept):
+            raise TypeError("it brings what is no Evidence")
+        return [sound(piece) for piece in kept]
 
     def _count_web(self) -> None:
         allowed = self._budget.web_searches
@@ -151,9 +185,11 @@ class Toolbox:
         seconds = self._budget.seconds
         left = None if seconds is None else seconds - (time.monotonic() - self._started)
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(left) as limit:
                 return await search
         except TimeoutError as error:
+            if not limit.expired():
+                raise ToolError(f"a tool did not answer in time: {error}") from error
             raise BudgetError("the time was over before the search was.") from error
 
     def _record(self, query: Query, brought: Brought, began: float, *, repeated: bool) -> None:

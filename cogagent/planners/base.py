@@ -45,6 +45,8 @@ class Turn(Record):
     short: str = ""
     titles: tuple[str, ...] = ()
     """Of the documents that the answer cites."""
+    documents: tuple[str, ...] = ()
+    """Ids of those that it quotes: with one of them the home forgets the turn."""
 
 
 class Left(Record):

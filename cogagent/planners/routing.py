@@ -30,6 +30,8 @@ UNSURE = 1.0
 
 _ASKED = 2.5
 """Log-odds that the wording adds for the modality it names."""
+_TELLING = 0.3
+"""Share of the question's words that a picture has at least, if its words are to answer."""
 _HINTED = 1.0
 """Log-odds of wording that is only likelier with one of them."""
 
@@ -133,6 +135,11 @@ _TABLE = re.compile(
     r"columns?|cells?|spreadsheets?)|table \d+|tabular)\b",
     re.IGNORECASE,
 )
+_ASKING = re.compile(
+    r"\s*(?:who|whom|whose|what|when|where|which|why|how|is|are|was|were|did|does|do|can|could|"
+    r"has|have|had|will|would)\b",
+    re.IGNORECASE,
+)
 
 
 def _worded(question: str) -> tuple[float, str]:
@@ -173,9 +180,21 @@ def _between(
         return ("text", "image"), thought  # without a look nobody knows whether there are any
     else:
         return ("text",), thought or "a plain question"
+    if odds >= UNSURE and _wants_words(question) and _best(probes["image"], _words) < _TELLING:
+        return ("image", "text"), f"{thought}, but none has the question's words"
     if abs(odds) < UNSURE:
         return ("image", "text") if odds > 0 else ("text", "image"), f"{thought}, not surely"
     return ("image",) if odds > 0 else ("text",), thought
+
+
+def _wants_words(question: str) -> bool:
+    """Whether it asks for a fact, which a picture tells by what is written in it."""
+    asks = question.rstrip().endswith("?") or _ASKING.match(question)
+    return bool(asks) and not _PICTURE.search(question) and not _SEEN.search(question)
+
+
+def _words(hit: ProbeHit) -> float:
+    return hit.words
 
 
 def _compared(values: Mapping[str, float], odds: float) -> str:

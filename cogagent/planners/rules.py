@@ -133,7 +133,9 @@ class RulePlanner:
         if view.led:
             return []
         best = [*view.on.values(), *view.state.evidence[:_READ]]
-        sources = list({piece.id: piece for piece in best}.values())
+        # What is said of a picture without words are the program's own words.
+        told = [piece for piece in best if piece.modality != "image" or len(piece.words)]
+        sources = list({piece.id: piece for piece in told}.values())
         found = hints(view.question, sources[:_MOST_READ], _known(view), self._encoder)
         return [
             _over_name(

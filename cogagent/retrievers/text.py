@@ -76,7 +76,6 @@ class TextRetriever:
         self._collection = collection
         self._filters = dict(filters or {})
         self._kinds = kinds
-        self._kept: tuple[str, Vectors] | None = None
 
     def retrieve(self, query: Query, k: int) -> list[Evidence]:
         """The ``k`` passages that match the query's text best."""
@@ -101,7 +100,7 @@ class TextRetriever:
         filters: Filters = self._filters | ({"kind": list(kinds)} if kinds else {})
         selection = self._store.select(self._collection, filters)
         allowed = None if selection is None else selection.ids
-        vector = self._vector(text)
+        vector = self._embedder.embed([text], query=True)[0]
         cosines: Scores = {}
 
         def near(k: int, among: Ids | None) -> tuple[Ids, Vectors]:
@@ -121,17 +120,11 @@ class TextRetriever:
         if not chunks:
             return {}
         among = np.sort(np.asarray(chunks, np.int64))
+        vector = self._embedder.embed([text], query=True)[0]
         ids, cosines = self._store.nearest(
-            self._collection, self._store.text, self._vector(text), len(among), among
+            self._collection, self._store.text, vector, len(among), among
         )
         return dict(zip(ids.tolist(), cosines.tolist(), strict=True))
-
-    def _vector(self, text: str) -> Vectors:
-        """The query's vector; the last is kept, since pictures are searched by it, too."""
-        kept = self._kept
-        if kept is None or kept[0] != text:
-            self._kept = kept = (text, self._embedder.embed([text], query=True)[0])
-        return kept[1]
 
 
 def terms(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from cogagent.errors import InputError, NotFoundError, StorageError
 from cogagent.indexes.catalogue import SCHEMA_VERSION, Catalogue
-from cogagent.indexes.runs import RunLog, TraceEntry, checked_name
+from cogagent.indexes.runs import RunLog, TraceEntry, checked_name, forget_documents
 
 
 @pytest.fixture
@@ -77,3 +77,45 @@ def test_a_home_of_version_2_gets_the_new_tables(tmp_path: Path) -> None:
     catalogue = Catalogue(path)
     assert catalogue.reader().execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     RunLog(catalogue).add_turn("talk", "{}")
+
+
+def test_a_home_of_version_1_gets_all_that_is_new(tmp_path: Path) -> None:
+    path, new = tmp_path / "catalogue.sqlite", Catalogue(tmp_path / "new.sqlite")
+    Catalogue(path).close()
+    with sqlite3.connect(path) as old:
+        for table in ("turns", "trace_documents", "traces"):
+            old.execute(f"DROP TABLE {table}")
+        for index in ("elements_unseen", "failures_content"):
+            old.execute(f"DROP INDEX {index}")
+        for table, column in (
+            ("elements", "words"), ("elements", "unseen"), ("chunks", "element"),
+            ("failures", "content"), ("failures", "recipe"),
+        ):  # fmt: skip
+            old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    there = "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c ORDER BY 1, 2"
+    names = "SELECT name FROM sqlite_master ORDER BY 1"
+    upgraded = Catalogue(path).reader()
+    for asked in (there, names):
+        assert upgraded.execute(asked).fetchall() == new.reader().execute(asked).fetchall()
+    assert upgraded.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+def test_deleting_traces_is_all_or_none(log: RunLog) -> None:
+    log.add_trace(entry("a"), "{}", [], keep=10)
+    with pytest.raises(NotFoundError):
+        log.delete_traces("a", "b")
+    assert [found.id for found in log.traces()] == ["a"]
+
+
+def test_what_quotes_a_deleted_document_is_forgotten(log: RunLog) -> None:
+    log.add_trace(entry("a"), "{}", ["doc-1", "doc-2"], keep=10)
+    log.add_trace(entry("b"), "{}", ["doc-3"], keep=10)
+    log.add_turn("talk", '{"documents": ["doc-2"]}')
+    log.add_turn("talk", '{"documents": []}')
+    log.add_turn("talk", "{}")
+    with log._catalogue.transaction() as connection:
+        forget_documents(connection, ["doc-2", "doc-9"])
+    assert [found.id for found in log.traces()] == ["b"]
+    assert len(log.turns("talk", 10)) == 2

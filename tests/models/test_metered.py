@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
+import numpy as np
 import pytest
 
 from cogagent.errors import BudgetError, ModelTimeoutError
 from cogagent.models.cached import CachedMLLM
 from cogagent.models.metered import Meter, MeteredMLLM, ModelCall
-from cogagent.models.mllm import Options, said
+from cogagent.models.mllm import Capabilities, Options, said
 from cogagent.testing.contracts import MLLMContract
 from cogagent.testing.doubles import HANG, ScriptedMLLM
-from cogagent.types import Budget
+from cogagent.types import Budget, Raster
 
 ASKED = [said("user", "Tell me of the lake.")]
 
@@ -103,3 +105,35 @@ def test_calls_at_once_do_not_exceed_the_budget() -> None:
 
     refused = [one for one in asyncio.run(together()) if isinstance(one, BudgetError)]
     assert (len(refused), len(inner.asked)) == (3, 2)
+
+
+def test_pictures_at_once_do_not_exceed_the_budget() -> None:
+    shown = [said("user", "What is this?", Raster(np.zeros((8, 8, 3), np.uint8)))]
+    inner = ScriptedMLLM(["one"] * 3, Capabilities(pictures=True), delay=0.01)
+    meter = Meter(Budget(pictures=2))
+    model = MeteredMLLM(inner, meter, "plan")
+
+    async def together() -> list[object]:
+        calls = (model.generate(shown) for _ in range(3))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    refused = [one for one in asyncio.run(together()) if isinstance(one, BudgetError)]
+    assert (len(refused), len(inner.asked), meter.pictures) == (1, 2, 2)
+    assert model.pictures_left == 0
+
+
+def test_what_was_written_before_a_call_was_given_up_is_recorded() -> None:
+    calls: list[ModelCall] = []
+    model = MeteredMLLM(
+        ScriptedMLLM(["one two three"]), Meter(Budget(), on_call=calls.append), "p"
+    )
+
+    async def first() -> str:
+        async with aclosing(model.stream(ASKED)) as pieces:
+            async for piece in pieces:
+                return piece.text
+        return ""
+
+    begun = asyncio.run(first())
+    assert begun
+    assert (calls[0].written, calls[0].reply) == (begun, None)

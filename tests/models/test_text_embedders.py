@@ -165,3 +165,19 @@ def test_the_factory_makes_one_of_each_however_many_ask(tiny_bert: Path) -> None
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_a_question_is_embedded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MiniLM(Settings())
+    asked = ["where is the dam?", "who built it?", "where is the dam?"]
+    first = model.embed(asked, query=True)
+    np.testing.assert_array_equal(first[0], first[2])
+    np.testing.assert_allclose(first[:2], model.embed(asked[:2]), atol=0.02)
+
+    def computed(texts: list[str]) -> None:
+        assert texts == []
+        return np.zeros((0, model.dim), np.float32)
+
+    monkeypatch.setattr(model, "_embedded", computed)
+    np.testing.assert_array_equal(model.embed(asked[::-1], query=True), first[::-1])
+    assert model.embed([], query=True).shape == (0, model.dim)

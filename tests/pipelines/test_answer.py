@@ -11,7 +11,7 @@ from cogagent.checking.checker import Checked, Checker, Draft
 from cogagent.checking.marking import NOTHING_LEFT
 from cogagent.errors import BudgetError, InputError, ModelError, StorageError
 from cogagent.models.metered import Meter
-from cogagent.pipelines.answer import MAX_QUESTION, Inquiry, Run
+from cogagent.pipelines.answer import MAX_QUESTION, OUT_OF_BUDGET, Inquiry, Run
 from cogagent.pipelines.choosing import Chooser
 from cogagent.pipelines.compose import ExtractiveComposer
 from cogagent.pipelines.toolbox import Toolbox
@@ -370,7 +370,9 @@ def test_the_planner_sees_what_is_left() -> None:
 
 
 def test_what_was_worked_out_needs_no_evidence() -> None:
-    noted = Step(number=1, notes=(Note(kind="computed", text="84"),), done=True, reason="a sum")
+    noted = Step(
+        number=1, notes=(Note(kind="computed", text="7 x 12 = 84"),), done=True, reason="a sum"
+    )
     result = answer(run("What is 7 times 12?", [noted], {"text": ListRetriever([LAKE])}))
     assert (result.outcome, result.short, result.citations) == ("answered", "84", ())
     assert result.usage.searches == 0
@@ -445,3 +447,128 @@ def test_quotes_go_through_the_checker(strict: bool) -> None:
     else:
         assert result.outcome == "partial"
         assert result.text == f"{line} [not supported]"
+
+
+def test_where_nothing_is_asked_of_the_documents_the_answer_says_so() -> None:
+    talk = Step(number=1, done=True, reason="small talk")
+    result = answer(run("Good morning!", [talk], {"text": ListRetriever([LAKE])}))
+    assert result.outcome == "abstained"
+    assert "not searched" in result.text
+    assert "small talk" in result.text
+
+
+class Giving:
+    """A planner that gives, or raises, whatever it is told to."""
+
+    name = "giving"
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+
+    async def plan(self, state: PlanState, model: object) -> Any:
+        if isinstance(self._given, Exception):
+            raise self._given
+        return self._given
+
+
+def test_what_is_no_step_is_refused() -> None:
+    with pytest.raises(InputError, match="NoneType, not a Step"):
+        run("What is deep?", [], {"text": ListRetriever([LAKE])}, planner=Giving(None))
+
+
+def test_a_timeout_of_the_planners_own_is_no_spent_budget() -> None:
+    tools = {"text": ListRetriever([LAKE])}
+    result = answer(run("What is deep?", [], tools, planner=Giving(TimeoutError())))
+    assert (result.outcome, result.stop_reason) == ("answered", "planning failed")
+    assert "in time" in result.steps[0].fallback
+
+
+def test_what_a_planner_writes_can_be_written_down() -> None:
+    odd = step(1, Query(text="lake \ud83d", why="\udc00")).model_copy(
+        update={"thought": "\ud800", "notes": (Note(kind="keywords", text="\udfff"),)}
+    )
+    result = answer(run("What is deep?", [odd], {"text": ListRetriever([LAKE])}))
+    assert result.searched == ("text: lake ?",)
+    result.model_dump_json()
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), TimeoutError("its socket")])
+def test_a_tool_may_raise_anything(error: Exception) -> None:
+    class Odd:
+        spec = ToolSpec(name="odd", description="Fails.")
+
+        def retrieve(self, query: Query, k: int) -> list[Evidence]:
+            raise error
+
+    tools = {"text": ListRetriever([LAKE]), "odd": Odd()}
+    steps = [step(1, Query(text="a"), Query(text="b", tool="odd"))]
+    result = answer(run("What is deep?", steps, tools))
+    assert result.outcome == "answered"
+    failed = result.steps[0].findings[1].error
+    assert failed is not None
+    assert failed.code == "tool"
+    assert str(error) in failed.message
+
+
+def test_what_a_tool_brings_is_looked_at() -> None:
+    class Rubbish:
+        spec = ToolSpec(name="rubbish", description="Brings texts.")
+
+        def retrieve(self, query: Query, k: int) -> Any:
+            return ["The lake is deep."]
+
+    class Endless:
+        spec = ToolSpec(name="endless", description="Brings too much, and no Unicode.")
+
+        def retrieve(self, query: Query, k: int) -> list[Evidence]:
+            return [make_evidence(f"half \ud83d {n}", id=f"piece-{n}") for n in range(k + 99)]
+
+    tools = {"rubbish": Rubbish(), "endless": Endless()}
+    steps = [step(1, Query(text="a", tool="rubbish"), Query(text="b", tool="endless", top_k=5))]
+    result = answer(run("What is deep?", steps, tools))
+    assert "no Evidence" in (result.steps[0].error or "")
+    assert [piece.text for piece in result.evidence] == [f"half ? {n}" for n in range(5)]
+
+
+def test_the_same_query_twice_at_once_is_one_search() -> None:
+    class Web(ListRetriever):
+        spec = ToolSpec(name="web", description="The web.", web=True)
+        asked = 0
+
+        def retrieve(self, query: Query, k: int) -> list[Evidence]:
+            Web.asked += 1
+            return super().retrieve(query, k)
+
+    twice = step(1, Query(text="a", tool="web"), Query(text="A ", tool="web"))
+    result = answer(run("What is deep?", [twice], {"web": Web([LAKE])}))
+    assert (Web.asked, result.usage.web_searches, result.usage.searches) == (1, 1, 1)
+    assert [finding.evidence for finding in result.steps[0].findings] == [("chunk-1",)] * 2
+
+
+def test_a_budget_that_allows_no_search_is_not_an_empty_collection() -> None:
+    tools = {"text": ListRetriever([LAKE])}
+    result = answer(run("What is deep?", [step(1)], tools, budget=Budget(seconds=1e-6)))
+    assert (result.outcome, result.text) == ("budget_exhausted", OUT_OF_BUDGET)
+
+
+def test_leaving_a_stream_early_closes_what_writes() -> None:
+    closed: list[bool] = []
+
+    class Writing:
+        async def compose(self, *given: Any) -> Any:
+            try:
+                yield "Word "
+                await asyncio.sleep(30)
+            finally:
+                closed.append(True)
+
+    async def left() -> None:
+        tools = {"text": ListRetriever([LAKE])}
+        events = begun("What is deep?", [step(1)], tools, composer=Writing()).events()
+        async for event in events:
+            if event.type == "token":
+                break
+        await events.aclose()
+        assert closed == [True]
+
+    asyncio.run(left())

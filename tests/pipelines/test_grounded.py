@@ -273,3 +273,13 @@ def test_choices_that_the_budget_does_not_let_be_weighed_are_level() -> None:
     assert made.distribution == {"Ada Lowell": 0.5, "Alan Turing": 0.5}
     assert "model calls" in made.exhausted
     assert made.citations
+
+
+def test_no_more_pictures_are_shown_than_the_budget_allows() -> None:
+    found = evidence("a chart", "another", modality="image")
+    grey = Raster(np.full((10, 20, 3), 90, np.uint8))
+    seeing = ScriptedMLLM(["It is grey [1]."], Capabilities(pictures=True, context=4096))
+    metered: Any = MeteredMLLM(seeing, Meter(Budget(pictures=1)), "answer")
+    assert compose(metered, found, look=lambda _: grey, pictures=2).composed.text
+    ((messages, _),) = seeing.asked
+    assert sum(len(message.pictures) for message in messages) == 1

@@ -39,7 +39,7 @@ def routed(question: str, *probes: Probe, **state: object) -> Route:
         (TEXTS, FAR_PICTURES, ("text",)),
         (TEXTS, PHOTOGRAPHS, ("text",)),
         (FAR_TEXTS, CHARTS, ("image",)),
-        (FAR_TEXTS, PHOTOGRAPHS, ("image",)),
+        (FAR_TEXTS, PHOTOGRAPHS, ("image", "text")),  # no photograph tells a yield
     ],
 )
 def test_the_probe_decides(text: Probe, image: Probe, tools: tuple[str, ...]) -> None:
@@ -47,6 +47,11 @@ def test_the_probe_decides(text: Probe, image: Probe, tools: tuple[str, ...]) ->
     assert found.tools == tools
     assert not found.needs_nothing
     assert "fit it better" in found.thought
+
+
+def test_a_photograph_without_words_answers_what_can_be_seen() -> None:
+    for asked in ("A brown dog in the snow", "What is the man holding?", "Photos of a field"):
+        assert routed(asked, FAR_TEXTS, PHOTOGRAPHS).tools == ("image",)
 
 
 def test_both_are_asked_where_the_probe_does_not_tell() -> None:
