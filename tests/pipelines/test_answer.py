@@ -533,15 +533,11 @@ def test_what_a_tool_brings_is_looked_at() -> None:
 def test_the_same_query_twice_at_once_is_one_search() -> None:
     class Web(ListRetriever):
         spec = ToolSpec(name="web", description="The web.", web=True)
-        asked = 0
 
-        def retrieve(self, query: Query, k: int) -> list[Evidence]:
-            Web.asked += 1
-            return super().retrieve(query, k)
-
+    web = Web([LAKE])
     twice = step(1, Query(text="a", tool="web"), Query(text="A ", tool="web"))
-    result = answer(run("What is deep?", [twice], {"web": Web([LAKE])}))
-    assert (Web.asked, result.usage.web_searches, result.usage.searches) == (1, 1, 1)
+    result = answer(run("What is deep?", [twice], {"web": web}))
+    assert (len(web.asked), result.usage.web_searches, result.usage.searches) == (1, 1, 1)
     assert [finding.evidence for finding in result.steps[0].findings] == [("chunk-1",)] * 2
 
 
