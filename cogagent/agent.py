@@ -582,7 +582,8 @@ class Traces:
         """Run a trace again, its tools finding what they found then.
 
         With nothing else named it comes to the same answer, whatever has become of the
-        documents and models since.
+        documents and models since; but a run that the clock cut short may go on further,
+        and a model that was shown pictures of the documents is shown them again.
 
         Args:
             trace: Its id, or one that was read from a file.

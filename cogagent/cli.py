@@ -187,6 +187,8 @@ def batch(
     planner: PlannerName = None,
     strict: Strict = False,
     max_steps: MaxSteps = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
     timeout: Timeout = None,
     jobs: Annotated[
         int, typer.Option(min=0, help="Questions asked at once; 0 takes the cores.")
@@ -200,7 +202,7 @@ def batch(
             out,
             collection,
             planner,
-            _budget(max_steps, timeout),
+            _budget(max_steps, timeout, max_calls, max_tokens),
             jobs,
             resume=resume,
             overwrite=overwrite,

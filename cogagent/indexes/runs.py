@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from cogagent.errors import InputError, NotFoundError, StorageError
@@ -39,7 +39,14 @@ class RunLog:
 
     # --- traces ------------------------------------------------------------
 
-    def add_trace(self, entry: TraceEntry, body: str, documents: Iterable[str], keep: int) -> None:
+    def add_trace(
+        self,
+        entry: TraceEntry,
+        body: str,
+        documents: Iterable[str],
+        keep: int,
+        own: Collection[str] = (),
+    ) -> bool:
         """Keep a trace, and of all only the newest.
 
         Args:
@@ -47,6 +54,11 @@ class RunLog:
             body: The trace as JSON.
             documents: Ids of the documents that it quotes: with one of them it is deleted.
             keep: How many are kept.
+            own: Those of the documents that are the home's own. A trace is not kept if one
+                of them has been deleted meanwhile.
+
+        Returns:
+            Whether it is kept.
 
         Raises:
             DiskFullError: If there is no space.
@@ -54,6 +66,8 @@ class RunLog:
         """
         packed = zlib.compress(body.encode(), _LEVEL)
         with self._catalogue.transaction() as connection:
+            if not _all_there(connection, own):
+                return False
             connection.execute(
                 "INSERT INTO traces VALUES (?, ?, ?, ?, ?)",
                 (entry.id, entry.at, entry.question, entry.outcome, packed),
@@ -67,6 +81,7 @@ class RunLog:
                 "(SELECT id FROM traces ORDER BY at DESC, id DESC LIMIT -1 OFFSET ?)",
                 (keep,),
             )
+        return True
 
     def trace(self, trace: str) -> str:
         """A trace as JSON, by its id or a beginning of it that no other has.
@@ -161,6 +176,15 @@ class RunLog:
             ).rowcount
         if not gone:
             raise NotFoundError(f"there is no conversation {conversation!r}.")
+
+
+def _all_there(connection: sqlite3.Connection, documents: Collection[str]) -> bool:
+    """Whether the home has all of these documents."""
+    found = connection.execute(
+        "SELECT count(*) FROM documents WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(documents)),),
+    ).fetchone()
+    return bool(found[0] == len(set(documents)))
 
 
 def forget_documents(connection: sqlite3.Connection, documents: Iterable[str]) -> None:

@@ -72,6 +72,15 @@ class Sighting:
     image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
 
 
+_PREFIX = "doc-"
+"""With which the ids of stored documents begin."""
+
+
+def is_own(document: str) -> bool:
+    """Whether a document's id is of the home's own making."""
+    return document.startswith(_PREFIX)
+
+
 class Writer:
     """Writes documents of one collection through one connection.
 
@@ -96,7 +105,7 @@ class Writer:
             "SELECT id, version, enabled FROM documents WHERE collection = ? AND uri = ?",
             (self._collection, entry.uri),
         ).fetchone()
-        document, version, enabled = old or (f"doc-{uuid.uuid4().hex[:16]}", 0, 1)
+        document, version, enabled = old or (f"{_PREFIX}{uuid.uuid4().hex[:16]}", 0, 1)
         if old:
             self.remove(document)
         self._connection.execute(

@@ -97,6 +97,10 @@ class Meter:
             self._on_call(call)
 
 
+_BYTES_A_TOKEN = 5
+"""Of a prompt, at most, so that none is refused that would fit the budget."""
+
+
 class MeteredMLLM(Wrapped):
     """A model that counts what it is asked, and refuses what the budget does not allow.
 
@@ -146,7 +150,8 @@ class MeteredMLLM(Wrapped):
     ) -> AsyncGenerator[Piece, None]:
         """Write one text piece by piece; raises what :meth:`generate` does."""
         pictures = sum(len(message.pictures) for message in messages)
-        options = self._allowed(pictures, options)
+        read = sum(len(message.text.encode()) for message in messages) // _BYTES_A_TOKEN
+        options = self._allowed(pictures, read, options)
         self._meter.begin(pictures)
         step = self._meter.step
         began = time.monotonic()
@@ -185,16 +190,17 @@ class MeteredMLLM(Wrapped):
         """How many may still be shown; ``None`` for any number."""
         return self._meter.left()[2]
 
-    def _allowed(self, shown: int, options: Options) -> Options:
+    def _allowed(self, shown: int, read: int, options: Options) -> Options:
+        """The options within the budget, for so many pictures and about so many tokens."""
         calls, tokens, pictures = self._meter.left(calls=self._reserve[0], tokens=self._reserve[1])
         for name, rest, wanted in (
-            ("model calls", calls, 1), ("tokens", tokens, 1), ("pictures", pictures, shown),
+            ("model calls", calls, 1), ("tokens", tokens, read + 1), ("pictures", pictures, shown),
         ):  # fmt: skip
             if rest is not None and rest < wanted:
                 raise BudgetError(
                     f"the budget of {name} is spent: {wanted} wanted, {rest} left.",
                     remedy="Allow more in the budget.",
                 )
-        if tokens is not None and options.max_tokens > tokens:
-            return options.model_copy(update={"max_tokens": tokens})
+        if tokens is not None and options.max_tokens > tokens - read:
+            return options.model_copy(update={"max_tokens": tokens - read})
         return options

@@ -188,15 +188,19 @@ class Run:
     async def _look(self) -> None:
         """The probe, whose searches need not be done again; the eyes, where they are wanted."""
         blind = self._model is None or not self._model.capabilities.pictures
-        if self._inquiry.eyes is not None and getattr(self._planner, "looks", False) and blind:
-            described = await self._blocking(self._inquiry.eyes)
-            self._seen = tuple(Note(kind="description", text=text) for text in described)
-        if self._inquiry.probe is None:
-            return
-        probes, answered = await self._blocking(self._inquiry.probe)
-        self.probe = tuple(probes)
-        for query, evidence in answered.items():
-            self._toolbox.remember(query, evidence)
+        wanted = getattr(self._planner, "looks", False) and blind
+        try:
+            async with asyncio.timeout(left(self._deadline)):
+                if self._inquiry.eyes is not None and wanted:
+                    described = await self._blocking(self._inquiry.eyes)
+                    self._seen = tuple(Note(kind="description", text=text) for text in described)
+                if self._inquiry.probe is not None:
+                    probes, answered = await self._blocking(self._inquiry.probe)
+                    self.probe = tuple(probes)
+                    for query, evidence in answered.items():
+                        self._toolbox.remember(query, evidence)
+        except TimeoutError:
+            self._exhausted = self._spent()
 
     async def _plan(self) -> Step:
         """The next step; one that ends the run if planning fails or the budget is spent."""
@@ -224,12 +228,20 @@ class Run:
             tokens=self._meter.tokens - tokens,
             seconds=round(time.monotonic() - began, 4),
         )
-        queries = tuple(
-            query if query.id else query.model_copy(update={"id": f"{number}.{place}"})
-            for place, query in enumerate(step.queries[:MOST_QUERIES], 1)
-        )
+        queries = self._numbered(number, step.queries[:MOST_QUERIES])
         planned = {"number": number, "queries": queries, "usage": usage, "seconds": usage.seconds}
         return step.model_copy(update=planned)
+
+    def _numbered(self, number: int, queries: Sequence[Query]) -> tuple[Query, ...]:
+        """The queries under ids that no other of the run has, none longer than a question."""
+        taken = {query.id for step in self._steps for query in step.queries}
+        named: list[Query] = []
+        for place, query in enumerate(queries, 1):
+            key = query.id if query.id and query.id not in taken else f"{number}.{place}"
+            taken.add(key)
+            cut = {"id": key, "text": query.text[:MAX_QUESTION]}
+            named.append(query.model_copy(update=cut))
+        return tuple(named)
 
     def _checked(self, step: object) -> Step:
         """What a planner gave, if it is a step, and one that can be written down."""

@@ -17,6 +17,7 @@ from pydantic_core import PydanticSerializationError
 from cogagent.errors import CogAgentError, InputError, StorageError
 from cogagent.indexes.filters import Filters
 from cogagent.indexes.runs import TraceEntry, checked_name
+from cogagent.indexes.writing import is_own
 from cogagent.models.metered import Meter, MeteredMLLM
 from cogagent.models.mllm import MLLM
 from cogagent.pipelines.answer import Inquiry, Run
@@ -191,9 +192,15 @@ async def _recorded(
     if models.answer is not None:
         answering = MeteredMLLM(models.answer, meter, "answer")
     if models.planner is not None:
-        # The last call is the answer's.
+        # The last call is the answer's, and half of the tokens.
         kept = 1 if models.answer is not None else 0
-        planning = MeteredMLLM(models.planner, meter, "plan", reserve_calls=kept)
+        planning = MeteredMLLM(
+            models.planner,
+            meter,
+            "plan",
+            reserve_calls=kept,
+            reserve_tokens=kept * (budget.tokens or 0) // 2,
+        )
         if "knowledge" not in tools:
             tools["knowledge"] = KnowledgeTool(planning.named("knowledge"))
     toolbox = Toolbox(tools, blocking, budget, started, recorder.search)
@@ -226,10 +233,11 @@ async def _recorded(
         }
         quoted = {hit.evidence_id for probe in run.probe for hit in probe.hits}
         documents = recorder.documents() | toolbox.documents_of(quoted)
+        own = () if "documents" in given else tuple(filter(is_own, documents))
         documents.update(given.get("documents", ()), *(turn.documents for turn in inquiry.turns))
         told["documents"] = tuple(sorted(documents))
         trace: str | None = await blocking(
-            _keep, engine, recorder, told, inquiry.pictures, reached, error
+            _keep, engine, recorder, told, own, inquiry.pictures, reached, error
         )
         return trace
 
@@ -257,6 +265,7 @@ def _keep(
     engine: Engine,
     recorder: Recorder,
     told: dict[str, Any],
+    own: Sequence[str],
     pictures: Sequence[Raster],
     answer: Answer | None,
     error: CogAgentError | None,
@@ -280,16 +289,17 @@ def _keep(
         outcome=trace.outcome or "failed",
     )
     try:
-        engine.store.runs.add_trace(
+        kept = engine.store.runs.add_trace(
             entry,
             trace.model_dump_json(exclude_defaults=True),
             documents,
             settings.keep,
+            own,
         )
     except (StorageError, PydanticSerializationError) as failed:
         log.warning("the trace of a run is not kept: %s", failed)
         return None
-    return trace.id
+    return trace.id if kept else None
 
 
 async def _turns(engine: Engine, request: Request, blocking: RunBlocking) -> Sequence[Turn]:

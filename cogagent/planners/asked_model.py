@@ -61,7 +61,8 @@ class ModelPlanner:
             async with asyncio.timeout(share):
                 return await self._step(state, model)
         except TimeoutError:
-            return fallback(state, f"{model.name} did not plan within {share:.1f} s")
+            within = "in time" if share is None else f"within {share:.1f} s"
+            return fallback(state, f"{model.name} did not plan {within}")
         except BudgetError as error:
             if state.steps:
                 raise

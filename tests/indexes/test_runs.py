@@ -120,3 +120,9 @@ def test_what_quotes_a_deleted_document_is_forgotten(log: RunLog) -> None:
         forget_documents(connection, ["doc-2", "doc-9"])
     assert [found.id for found in log.traces()] == ["b"]
     assert len(log.turns("talk", 10)) == 2
+
+
+def test_a_trace_of_a_document_that_is_gone_is_not_kept(log: RunLog) -> None:
+    assert not log.add_trace(entry("t"), "{}", ["doc-1"], keep=5, own=["doc-1"])
+    assert log.traces() == []
+    assert log.add_trace(entry("t"), "{}", ["web:1"], keep=5, own=[])
