@@ -18,16 +18,15 @@ _LINE = 110
 """Characters of a text that are shown."""
 _DIGEST = "digest"
 """The purpose of calls that come after a step's searches; all others come before."""
-_HITS = 3
-"""Hits of a search that are shown."""
 
 
-def tree(trace: Trace, *, prompts: bool = False) -> Tree:
+def tree(trace: Trace, *, prompts: bool = False, hits: int = 3) -> Tree:
     """The run as it went: what was probed, each step with its queries, the answer.
 
     Args:
         trace: Of the run.
         prompts: Also show what models were told and replied.
+        hits: How many of each search are shown.
     """
     root = Tree(f"[bold]{_line(trace.question) or _line(trace.id)}[/bold]")
     root.add(
@@ -41,14 +40,15 @@ def tree(trace: Trace, *, prompts: bool = False) -> Tree:
         for probe in trace.probe:
             best = probe.hits[0] if probe.hits else None
             shown = f"{_line(best.title)}, words {best.words:.2f}" if best else "nothing"
-            looked.add(f"{_line(probe.tool)}: {shown}")
+            part = f" for {_line(probe.part)}" if probe.part else ""
+            looked.add(f"{_line(probe.tool)}{part}: {shown}")
     titles = {str(piece.get("id")): _place(piece) for piece in trace.evidence}
     steps = trace.answer.steps if trace.answer is not None else trace.steps
     for step in steps:
         branch = root.add(_head(step))
         mine = [call for call in trace.calls if call.step == step.number]
         _calls(branch, (call for call in mine if call.purpose != _DIGEST), prompts=prompts)
-        _step(branch, step, titles)
+        _step(branch, step, titles, hits)
         _calls(branch, (call for call in mine if call.purpose == _DIGEST), prompts=prompts)
     numbers = {step.number for step in steps}
     _calls(root, (call for call in trace.calls if call.step not in numbers), prompts=prompts)
@@ -64,22 +64,24 @@ def _head(step: Step) -> str:
     return f"step {step.number} ({step.seconds:.2f} s)" + (f": {thought}" if thought else "")
 
 
-def _step(branch: Tree, step: Step, titles: dict[str, str]) -> None:
+def _step(branch: Tree, step: Step, titles: dict[str, str], hits: int) -> None:
     if step.fallback:
         branch.add(f"[yellow]fallback[/yellow]: {_line(step.fallback)}")
     for question in step.plan:
-        after = f" after {', '.join(question.depends_on)}" if question.depends_on else ""
-        branch.add(f"plan {_line(question.id)}{_line(after)}: {_line(question.text)}")
+        after = f" after {_line(', '.join(question.depends_on))}" if question.depends_on else ""
+        branch.add(f"plan {_line(question.id)}{after}: {_line(question.text)}")
     if step.resolved:
         branch.add(f"reads the question as: {_line(step.resolved)}")
     findings = {finding.query: finding for finding in step.findings}
     for query in step.queries:
-        _query(branch, query, findings.get(query.id), titles)
+        _query(branch, query, findings.get(query.id), titles, hits)
     for note in step.notes:
         branch.add(f"{note.kind} (no source): {_line(note.text)}")
 
 
-def _query(branch: Tree, query: Query, finding: Finding | None, titles: dict[str, str]) -> None:
+def _query(
+    branch: Tree, query: Query, finding: Finding | None, titles: dict[str, str], hits: int
+) -> None:
     asked = "the picture" if query.picture is not None else _line(query.text)
     why = f" [dim]({_line(query.why)})[/dim]" if query.why else ""
     found = branch.add(f"{_line(query.tool)}: {asked}{why}")
@@ -87,9 +89,9 @@ def _query(branch: Tree, query: Query, finding: Finding | None, titles: dict[str
         return
     if finding.error is not None:
         found.add(f"[red]{_line(finding.error.code)}[/red]: {_line(finding.error.message)}")
-    for key, score in list(zip(finding.evidence, finding.scores, strict=False))[:_HITS]:
+    for key, score in list(zip(finding.evidence, finding.scores, strict=False))[:hits]:
         found.add(f"{score:.3f} {titles.get(key, _line(key))}")
-    if len(finding.evidence) > _HITS:
+    if len(finding.evidence) > hits:
         found.add(f"... {len(finding.evidence)} in all")
     if finding.digest:
         found.add(f"says: {_line(finding.digest)}")

@@ -96,6 +96,7 @@ class ImageRetriever:
         nothing to do with a question does not stand before the chart that answers it.
         """
         worded = self._store.worded(ranked.scores.keys() | shown.keys())
+        worded = worded | (ranked.scores.keys() - shown.keys())  # of which only words are known
         said = scaled({key: ranked.scores.get(key, 0.0) for key in worded})
         seen = scaled(shown)
         read = scaled(

@@ -701,12 +701,17 @@ def test_an_interrupted_command_leaves_whole_lines(agent: CogAgent, tmp_path: Pa
         command(agent, tmp_path / "q", "-o", tmp_path / "a"),
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"},
         # A shell that runs these tests in the background has them ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until(lambda: size_of(tmp_path / "a") > 0)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    try:
+        _, said = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # it says where each thread stands
+        pytest.fail(f"it does not end: {process.communicate()[1]}")
     assert process.returncode == 130
     assert "Traceback" not in said
     assert 0 < len(records(tmp_path / "a")) < 5000
