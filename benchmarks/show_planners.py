@@ -151,13 +151,20 @@ def _pictures(home: Path, settings: Settings, count: int) -> Iterator[str]:
                 calls += answer.usage.model_calls
                 right += bool(offered) and answer.short == row["captions"][0]
                 searched += sum(step.usage.searches for step in answer.steps)
-                contradictory += sum("search" in (s.thought + s.fallback) for s in answer.steps)
+                contradictory += any("contradicts" in step.fallback for step in answer.steps)
+                print(
+                    f"{place + 1}/{len(rows)} {'choices' if offered else 'open'}: "
+                    f"{answer.outcome}, {answer.usage.model_calls} calls, "
+                    f"{answer.usage.seconds:.1f} s: {answer.stop_reason}",
+                    flush=True,
+                )
     runs = 2 * len(rows)
     report(
         f"lad, {len(rows)} pictures, open and as multiple choice",
         {
             "runs": runs, "calls a run": calls / runs, "searches a run": searched / runs,
             "seconds a run": seconds / runs, "right of the choices": right / len(rows),
+            "runs with a contradictory verdict": contradictory,
         },
     )  # fmt: skip
     print("  outcomes:", dict(outcomes))

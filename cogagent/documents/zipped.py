@@ -65,7 +65,8 @@ class Zipped:
         _refuse_many(data, uri, limits)
         with _typed(uri):
             self._zip = _opened(data)
-        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        # Not info.is_dir(): up to Python 3.11.4 it fails on a member without a name.
+        infos = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         self._infos = {info.filename: info for info in infos}
         if len(self._infos) < len(infos):
             # Two parts of one name: what one program checks is not what another shows.

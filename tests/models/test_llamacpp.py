@@ -243,7 +243,7 @@ def test_closing_frees_the_memory_and_a_call_loads_it_again(weights: Path) -> No
     asyncio.run(model.generate(ASKED, Options(max_tokens=2)))
     held = process.memory_info().rss
     asyncio.run(model.close())
-    assert held - process.memory_info().rss > 100 << 20
+    assert held - process.memory_info().rss > 64 << 20  # its file alone has 94 MiB
     assert asyncio.run(model.generate(ASKED, Options(max_tokens=2))).text
     asyncio.run(model.close())
 
