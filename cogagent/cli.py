@@ -755,7 +755,8 @@ def _print_answer(answer: Answer) -> None:
     for warning in answer.warnings:
         _say(f"note: {warning}")
     if answer.outcome in ("abstained", "budget_exhausted"):
-        print(f"\nSearched: {'; '.join(answer.searched)}")
+        if answer.searched:
+            print(f"\nSearched: {'; '.join(answer.searched)}")
         if answer.outcome == "budget_exhausted":
             print(f"Stopped: {answer.stop_reason}")
         for query in answer.undone:
