@@ -32,6 +32,8 @@ _ASKED = 2.5
 """Log-odds that the wording adds for the modality it names."""
 _TELLING = 0.3
 """Share of the question's words that a picture has at least, if its words are to answer."""
+_FAR = 0.5
+"""Share of the question's words below which the documents are taken not to answer it."""
 _HINTED = 1.0
 """Log-odds of wording that is only likelier with one of them."""
 
@@ -95,9 +97,24 @@ def _routed(state: PlanState, question: str, part: str) -> Route:
     """The route of a question that something has to be looked for."""
     probes = {probe.tool: probe for probe in state.probe if probe.part == part}
     tools, thought = _between(state, question, probes)
+    if (why := _outward(state, question, probes)) is not None:
+        tools, thought = (*tools, "web"), f"{thought}; {why}"
     if "text" in tools and _TABLE.search(question):
         return Route(tools, ("table",), thought=f"{thought}; it speaks of a table")
     return Route(tools, thought=thought)
+
+
+def _outward(state: PlanState, question: str, probes: Mapping[str, Probe]) -> str | None:
+    """Why the web is asked too, where it is switched on; ``None`` if it is not.
+
+    What is asked leaves this machine, so that the documents have to be far from it.
+    """
+    if not any(spec.name == "web" for spec in state.tools) or state.left.web_searches == 0:
+        return None
+    if named := _OUTWARD.search(question):
+        return f"it speaks of {named.group().lower()!r}"
+    best = max((_best(probe, _words) for probe in probes.values()), default=1.0)
+    return "the documents have few of its words" if best < _FAR else None
 
 
 def features(probes: Mapping[str, Probe]) -> dict[str, float]:
@@ -133,6 +150,11 @@ _WRITTEN = re.compile(
 _TABLE = re.compile(
     r"\b(?:(?:the|this|that|these|which|what|a|each|any|all) (?:\w+ )?(?:tables?(?! tennis)|rows?|"
     r"columns?|cells?|spreadsheets?)|table \d+|tabular)\b",
+    re.IGNORECASE,
+)
+_OUTWARD = re.compile(
+    r"\b(?:on the (?:web|internet)|online|latest|newest|most recent|nowadays|at present|"
+    r"right now|as of today|today's|this (?:week|month|year)|in the news)\b",
     re.IGNORECASE,
 )
 _ASKING = re.compile(

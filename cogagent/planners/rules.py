@@ -166,7 +166,7 @@ def _first(state: PlanState) -> Step:
         )  # fmt: skip
     lookups, meant = _taken_together(question, state)
     parts = split_question(question)
-    if lookups and wanted.tools == ("text",):
+    if lookups and "text" in wanted.tools and "image" not in wanted.tools:
         # The sides of a comparison are looked up by name.
         parts = [part for part in parts if part.endswith("?")] or parts[:1]
     routes = [of_part(state, part, wanted) for part in parts]
@@ -210,7 +210,11 @@ def _by_tools(text: str, wanted: Route) -> list[Query]:
     )]  # fmt: skip
 
 
-_WHY = {"text": "text by words and meaning", "image": "pictures by words"}
+_WHY = {
+    "text": "text by words and meaning",
+    "image": "pictures by words",
+    "web": "pages of the web",
+}
 
 
 def _speaks_of(sides: Sequence[Named]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogagent.planners.base import PlanState, Probe, ProbeHit
+from cogagent.planners.base import Left, PlanState, Probe, ProbeHit
 from cogagent.planners.routing import FEATURES, Route, of_part, packaged, route
 from cogagent.types import ToolSpec
 
@@ -155,3 +155,17 @@ def test_each_question_in_a_question_has_its_own_route() -> None:
 
 def test_the_weights_are_those_of_the_features() -> None:
     assert set(packaged()) == {*FEATURES, "bias"}
+
+
+WEB = (ToolSpec(name="text", description=""), ToolSpec(name="web", description="", web=True))
+
+
+def test_the_web_is_asked_only_where_the_documents_are_far_or_it_is_asked_for() -> None:
+    asked = "What was the yield of the northern fields?"
+    assert routed(asked, FAR_TEXTS, tools=WEB).tools == ("text", "web")
+    assert routed(asked, TEXTS, tools=WEB).tools == ("text",)
+    assert routed("What is the latest yield?", TEXTS, tools=WEB).tools == ("text", "web")
+    assert routed(asked, FAR_TEXTS, tools=WEB[:1]).tools == ("text",)
+    spent = routed(asked, FAR_TEXTS, tools=WEB, left=Left(web_searches=0))
+    assert spent.tools == ("text",)
+    assert routed("Good morning!", FAR_TEXTS, tools=WEB).tools == ()
