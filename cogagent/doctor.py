@@ -172,12 +172,15 @@ class _Checks:
         return f"{embedder.name}, {embedder.dim} dimensions"
 
     def _answer_model(self) -> str:
-        from cogagent.inventory import language_model
+        from cogagent.inventory import language_model, planner_model
         from cogagent.models.factory import EXTRACTIVE
 
         found = language_model(self._settings, attempt=True)
         if not found.ok:
             raise _AmissError(found.detail, found.remedy)
+        for planner in planner_model(self._settings, attempt=True):
+            if not planner.ok:
+                raise _AmissError(f"for planning: {planner.detail}", planner.remedy)
         said = f"; said {found.tried} on trial" if found.name != EXTRACTIVE else ""
         return f"{found.name} {found.detail}{said}"
 

@@ -27,7 +27,7 @@ class ModelEntry(Record):
     """A model that the settings name."""
 
     role: str
-    """``text``, ``picture``, ``answer`` or ``ocr``."""
+    """``text``, ``picture``, ``answer``, ``planner`` or ``ocr``."""
     name: str
     """As the settings say it."""
     ok: bool
@@ -55,6 +55,7 @@ def inventory(settings: Settings, *, attempt: bool = False) -> list[ModelEntry]:
         _examine("text", models.text_embedder, lambda: _text(settings), attempt),
         _examine("picture", models.image_embedder, lambda: _picture(settings), attempt),
         language_model(settings, attempt=attempt),
+        *planner_model(settings, attempt=attempt),
         _examine("ocr", ocr, lambda: _ocr(settings), attempt),
     ]
 
@@ -62,6 +63,15 @@ def inventory(settings: Settings, *, attempt: bool = False) -> list[ModelEntry]:
 def language_model(settings: Settings, *, attempt: bool = False) -> ModelEntry:
     """The model that answers, likewise; it is closed again."""
     return _examine("answer", settings.models.answer_model, lambda: _answer(settings), attempt)
+
+
+def planner_model(settings: Settings, *, attempt: bool = False) -> list[ModelEntry]:
+    """The model that plans, likewise; none where that is the one that answers."""
+    name = settings.models.planner_model
+    if not name or name == settings.models.answer_model:
+        return []
+
+    return [_examine("planner", name, lambda: _writing(factory.mllm(name, settings)), attempt)]
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,10 @@ def _answer(settings: Settings) -> _Loaded:
     if model is None:
         detail = "quotes the documents, writes nothing of its own"
         return _Loaded(detail, lambda: "nothing to ask")
+    return _writing(model)
+
+
+def _writing(model: MLLM) -> _Loaded:
     return _Loaded(_abilities(model.capabilities), lambda: _hello(model), lambda: close_now(model))
 
 

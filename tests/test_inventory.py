@@ -55,3 +55,12 @@ def test_the_command_tries_them() -> None:
     done = CliRunner().invoke(app, ["models", "--try"])
     assert done.exit_code == 0
     assert done.stdout.count(" s\n") == 4
+
+
+def test_a_model_of_its_own_for_planning_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedMLLM(["Hello."])
+    monkeypatch.setattr(factory, "mllm", lambda name, settings: model)
+    chosen = Settings(models=ModelSettings(planner_model="scripted:small"))
+    entries = inventory(chosen, attempt=True)
+    assert [entry.role for entry in entries] == ["text", "picture", "answer", "planner", "ocr"]
+    assert (entries[3].name, entries[3].tried, model.closed) == ("scripted:small", "'Hello.'", 1)
