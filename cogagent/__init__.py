@@ -18,7 +18,9 @@ if TYPE_CHECKING:
         Citation,
         Evidence,
         IngestReport,
+        Query,
         Source,
+        Step,
     )
 
 _HOMES = {
@@ -32,8 +34,10 @@ _HOMES = {
     "CogAgentError": "errors",
     "Evidence": "types",
     "IngestReport": "types",
+    "Query": "types",
     "Settings": "config",
     "Source": "types",
+    "Step": "types",
 }
 
 __all__ = [
@@ -47,8 +51,10 @@ __all__ = [
     "CogAgentError",
     "Evidence",
     "IngestReport",
+    "Query",
     "Settings",
     "Source",
+    "Step",
 ]
 
 

@@ -383,6 +383,15 @@ class CogAgent:
     batch_file = synced(abatch_file)
     """:meth:`abatch_file`, waited for."""
 
+    def require_planner(self, planner: str | Planner | None) -> None:
+        """Refuse a planner that cannot be had, before anything is asked of it.
+
+        Raises:
+            InputError: If there is none of that name, or it needs a language model and
+                none is configured.
+        """
+        self._engine.planner(planner)
+
     # --- look --------------------------------------------------------------
 
     def crop(self, cited: Citation | Evidence) -> Image:
@@ -457,7 +466,7 @@ class CogAgent:
     ) -> Batch:
         if jobs < 0:
             raise InputError(f"jobs cannot be {jobs}.", remedy="0 takes the machine's cores.")
-        self._engine.planner(planner)  # an unknown one costs the batch, not each question
+        self.require_planner(planner)  # an unknown one costs the batch, not each question
         there = False
 
         async def ready(question: BatchQuestion) -> None:

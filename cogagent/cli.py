@@ -268,6 +268,9 @@ def evaluate(
     budget = _budget(max_steps, timeout, max_calls, max_tokens)
     with _agent() as agent, _bar("items", "items/s") as move:
         _require_collection(agent, collection)
+        agent.require_planner(planner)
+        chosen = planner or agent.settings.planning.planner
+        made_with = f"planner {chosen}, collection {collection}, {budget!r}, depth {depth}"
 
         async def asked(item: EvalItem) -> Answer:
             pictures = [] if item.picture is None else [item.picture]
@@ -276,7 +279,8 @@ def evaluate(
         report = asyncio.run(
             evaluate_file(
                 asked, dataset, marks=marks, resume=resume, overwrite=overwrite,
-                embedder=text_embedder(agent.settings), depth=depth, jobs=jobs, on_progress=move,
+                made_with=made_with, embedder=text_embedder(agent.settings), depth=depth,
+                jobs=jobs, on_progress=move,
             )
         )  # fmt: skip
     if out is not None:
@@ -557,7 +561,9 @@ def trace_show(
 @trace.command("replay")
 def trace_replay(
     trace_id: TraceId,
-    planner: PlannerName = None,
+    planner: Annotated[
+        str | None, typer.Option(help="Another planner than that of the run.")
+    ] = None,
     planner_model: Annotated[
         str | None, typer.Option(help="A model to plan, in place of what was recorded.")
     ] = None,
@@ -752,6 +758,8 @@ def _print_answer(answer: Answer) -> None:
         box = ", ".join(f"{value:.3f}" for value in citation.box)
         print(f"\n[{citation.marker}] {citation.title}, page {citation.page}, box {box}")
         print(f"    {citation.uri}")
+    if answer.resolved and answer.resolved != answer.question:
+        _say(f"read as: {answer.resolved}")
     for warning in answer.warnings:
         _say(f"note: {warning}")
     if answer.outcome in ("abstained", "budget_exhausted"):

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cogagent.errors import BudgetError, CogAgentError, InputError, ModelError
+from cogagent.errors import BudgetError, CogAgentError, InputError, ModelError, ToolError
 from cogagent.models.metered import Meter, MeteredMLLM
 from cogagent.pipelines.choices import level
 from cogagent.pipelines.compose import Asked, Composed, Composer, RunBlocking, pieces
@@ -155,7 +155,8 @@ class Run:
             elif planned.notes or planned.resolved or planned.fallback:
                 self._steps.append(planned)
                 yield StepEvent(step=planned)
-        broken = [error for error in self._failed if not isinstance(error, BudgetError)]
+        ends_a_search = (BudgetError, ToolError)
+        broken = [error for error in self._failed if not isinstance(error, ends_a_search)]
         if broken and not self._succeeded:
             raise broken[0]  # every search failed: there is nothing to answer from
         evidence = await self._ranked()
@@ -451,7 +452,18 @@ class Run:
             resolved=self._resolved,
             notes=self._notes,
             claims=composed.claims,
-            warnings=composed.warnings,
+            warnings=(*composed.warnings, *self._told()),
+        )
+
+    def _told(self) -> tuple[str, ...]:
+        """The searches that failed, for who reads the answer; those of the budget are undone."""
+        return tuple(
+            dict.fromkeys(
+                f"a search of {query.tool} failed: {finding.error.message}"
+                for step in self._steps
+                for query, finding in zip(step.queries, step.findings, strict=False)
+                if finding.error is not None and finding.error.code != BudgetError.code
+            )
         )
 
     # --- budget ------------------------------------------------------------

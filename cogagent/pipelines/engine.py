@@ -199,6 +199,10 @@ class Engine:
                 none is configured.
             ModelError: If the language model does not load.
         """
+        if isinstance(wanted, type):
+            raise InputError(
+                f"{wanted.__name__} is a class.", remedy=f"Pass a planner: {wanted.__name__}()."
+            )
         if wanted is not None and not isinstance(wanted, str):
             if not (callable(getattr(wanted, "plan", None)) and hasattr(wanted, "name")):
                 raise InputError(

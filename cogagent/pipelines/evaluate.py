@@ -143,6 +143,7 @@ async def evaluate_file(
     marks: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    made_with: str = "",
     embedder: TextEmbedder | None = None,
     depth: int = 10,
     jobs: int = 1,
@@ -157,6 +158,8 @@ async def evaluate_file(
             there; ``None`` for no such file.
         resume: Keep the marks that are there and go on behind them.
         overwrite: Forget what is there.
+        made_with: How ``ask`` asks, such as the planner's name; marks that were made
+            otherwise are not gone on with.
         embedder: As for :func:`evaluate`, like ``depth``.
         depth: See there.
         jobs: How many items are asked at once.
@@ -178,7 +181,9 @@ async def evaluate_file(
     opened = (
         nullcontext(None)
         if marks is None
-        else MarkFile(Path(marks), source.status, resume=resume, overwrite=overwrite)
+        else MarkFile(
+            Path(marks), source.status, resume=resume, overwrite=overwrite, made_with=made_with
+        )
     )
 
     def settle(made: Mark) -> None:

@@ -33,6 +33,7 @@ class MarkFile:
         dataset: The status of the file of items, which must be another.
         resume: Keep what it holds.
         overwrite: Forget what it holds.
+        made_with: How the items are asked; marks that were made otherwise are refused.
 
     Raises:
         InputError: If it holds something and neither is said, another evaluation is
@@ -40,9 +41,16 @@ class MarkFile:
     """
 
     def __init__(
-        self, path: Path, dataset: os.stat_result, *, resume: bool, overwrite: bool
+        self,
+        path: Path,
+        dataset: os.stat_result,
+        *,
+        resume: bool,
+        overwrite: bool,
+        made_with: str = "",
     ) -> None:
         self._path = path
+        self._made_with = made_with
         try:
             self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         except (OSError, ValueError) as error:
@@ -74,6 +82,8 @@ class MarkFile:
                     self._refuse(number, "is of an item that is not there any more")
                 if (one.item.id, one.item.question) != (made.id, made.question):
                     self._refuse(number, "is of another item")
+                if made.made_with != self._made_with:
+                    self._refuse(number, f"was made with {made.made_with or 'other settings'}")
                 end += len(line)
                 yield made
             # What is cut off must be ours: the start of a mark, or what a power cut left.
@@ -90,7 +100,8 @@ class MarkFile:
             StorageError: If it cannot be written.
         """
         with translated(self._path):
-            self._file.write(made.model_dump_json().encode() + b"\n")
+            told = made.model_copy(update={"made_with": self._made_with})
+            self._file.write(told.model_dump_json().encode() + b"\n")
             self._file.flush()
 
     def __enter__(self) -> MarkFile:

@@ -50,6 +50,8 @@ class Mark(Record):
     figures: Mapping[str, float] = {}
     """By name; those that do not apply to the item are left out."""
     error: Problem | None = None
+    made_with: str = ""
+    """What was asked how, in words of the caller's: marks of another way are no part of this."""
 
 
 class Asked(NamedTuple):

@@ -24,6 +24,7 @@ _PERSON = r"(?P<person>he|she|him|her|his|hers|himself|herself)"
 _THING = r"(?P<thing>it|its|itself|this one|that one|this|that)"
 _MANY = r"(?P<many>they|them|their|theirs|these|those)"
 _PLACE = r"(?P<place>there)"
+_SOMEONE = re.compile(rf"\b(?:{_PERSON})\b", re.IGNORECASE)
 _POINTER = re.compile(rf"\b(?:{_PERSON}|{_THING}|{_MANY}|{_PLACE})\b", re.IGNORECASE)
 _BEFORE_PERSON = 3
 _BEFORE_THING = 2
@@ -213,6 +214,8 @@ def _points_back(question: str, match: re.Match[str], kind: str) -> bool:
     if kind in ("thing", "many") and _speaks_of_something(before):
         return False
     here = match.start()
+    if kind == "thing" and _SOMEONE.search(before):
+        return False  # of somebody it is asked: "it" is no person, and nobody knows what
     if kind == "thing" and match[0].lower() in ("it", "its", "itself"):
         return not any(m.start() <= here < m.end() for m in _EMPTY_IT.finditer(question))
     if match[0].lower() in ("this", "that", "these", "those"):

@@ -80,6 +80,8 @@ class RulePlanner:
             wanted += self._hints(view)
         queries = _fresh(wanted, state)
         over = _over(state) if queries else _reason(view)
+        if over and queries and state.left.steps == 0 and _rounds(state) < _ROUNDS:
+            over = ""  # what the budget does not allow is told, as left undone
         if over:
             return Step(number=number, resolved=resolved, done=True, reason=over)
         return Step(
@@ -366,8 +368,11 @@ def _over(state: PlanState) -> str:
     """Why nothing more may be asked, though there would be something; empty if it may."""
     if state.left.steps is not None and state.left.steps < 1:
         return "no step is left"
-    rounds = sum(bool(step.queries) for step in state.steps)
-    return f"{_ROUNDS} rounds of searches are over" if rounds >= _ROUNDS else ""
+    return f"{_ROUNDS} rounds of searches are over" if _rounds(state) >= _ROUNDS else ""
+
+
+def _rounds(state: PlanState) -> int:
+    return sum(bool(step.queries) for step in state.steps)
 
 
 def _reason(view: View) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from cogagent.checking.checker import Checked, Checker, Draft
 from cogagent.checking.marking import NOTHING_LEFT
-from cogagent.errors import BudgetError, InputError, ModelError, StorageError
+from cogagent.errors import BudgetError, InputError, ModelError, StorageError, WebSearchError
 from cogagent.models.metered import Meter
 from cogagent.pipelines.answer import MAX_QUESTION, OUT_OF_BUDGET, Inquiry, Run
 from cogagent.pipelines.choosing import Chooser
@@ -568,3 +568,15 @@ def test_leaving_a_stream_early_closes_what_writes() -> None:
         assert closed == [True]
 
     asyncio.run(left())
+
+
+def test_a_tool_of_ones_own_that_fails_ends_a_search_and_not_the_run() -> None:
+    class Down:
+        spec = ToolSpec(name="tide", description="The tide.")
+
+        async def aretrieve(self, query: Query, k: int) -> list[Evidence]:
+            raise WebSearchError("the search engine is down.")
+
+    result = answer(run("What is deep?", [step(1, Query(text="q", tool="tide"))], {"tide": Down()}))
+    assert result.outcome == "abstained"
+    assert result.warnings == ("a search of tide failed: the search engine is down.",)

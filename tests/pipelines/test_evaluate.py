@@ -406,6 +406,16 @@ def test_marks_are_not_lost_by_mistake(tmp_path: Path) -> None:
     assert run(dataset(tmp_path, *LINES), marks=marks, overwrite=True).items == 3
 
 
+def test_marks_of_another_planner_are_not_gone_on_with(tmp_path: Path) -> None:
+    path, marks = dataset(tmp_path, *LINES), tmp_path / "marks.jsonl"
+    run(path, marks=marks, made_with="planner rules")
+    before = marks.read_bytes()
+    with pytest.raises(InputError, match="was made with planner rules"):
+        run(path, marks=marks, resume=True, made_with="planner lad")
+    assert marks.read_bytes() == before
+    assert run(path, marks=marks, resume=True, made_with="planner rules").kept == 3
+
+
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         run(tmp_path / "none.jsonl")

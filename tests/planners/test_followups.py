@@ -101,3 +101,10 @@ def test_it_says_why() -> None:
 def test_anything_can_be_asked_after_anything(question: str, before: str, short: str) -> None:
     result, why = standalone(question, (Turn(question=before, short=short),))
     assert bool(result) == bool(why)
+
+
+def test_it_beside_somebody_is_no_person() -> None:
+    turns = [Turn(question="Who founded the station?", short="Edith Marrow")]
+    read, _ = standalone("And when did she do it?", turns)
+    assert "do Edith Marrow" not in read
+    assert "Edith Marrow" in read

@@ -79,9 +79,8 @@ def run(
             )
         )
         assert step.number == len(done) + 1
-        if step.done:
+        if step.done or len(done) == steps:  # what it would ask more is told as left undone
             return [*done, step]
-        assert len(done) < steps, "more steps were asked for than were left"
         queries = tuple(
             query.model_copy(update={"id": f"{step.number}.{place}"})
             for place, query in enumerate(step.queries, 1)
@@ -237,7 +236,7 @@ def test_no_query_is_asked_twice() -> None:
 def test_it_keeps_to_the_steps_that_are_left(steps: int) -> None:
     ended = run("Where did the mother of the director of The Salt Road die?", steps=steps)
     assert len(ended) - 1 <= min(steps, 3)
-    assert ended[-1].reason
+    assert ended[-1].reason or ended[-1].queries
 
 
 def test_nothing_found_ends_the_run() -> None:
