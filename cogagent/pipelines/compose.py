@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from cogagent.checking.checker import Checker, Draft
 from cogagent.checking.injection import warnings
 from cogagent.checking.marking import NOTHING_LEFT, mark, outcome, strip
-from cogagent.models.mllm import ModelUsage
 from cogagent.pipelines.choices import level
 from cogagent.pipelines.choosing import Chooser
 from cogagent.reading.passage import Passage, Reading
@@ -31,8 +30,6 @@ class Composed:
     confidence: float = 0.0
     claims: tuple[Claim, ...] = ()
     warnings: tuple[str, ...] = ()
-    usage: tuple[ModelUsage, ...] = ()
-    """What the texts cost that a language model wrote for it."""
     distribution: Mapping[str, float] = field(default_factory=dict)
     """Of the choices, if there were any."""
 

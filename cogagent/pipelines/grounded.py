@@ -186,7 +186,6 @@ class GroundedComposer:
             short=likeliest(weighed.distribution) if weighed.named else "",
             distribution=weighed.distribution,
             warnings=(*composed.warnings, *weighed.warnings),
-            usage=(*composed.usage, *weighed.usage),
         )
 
     def _room(self, asked: Asked, pictures: Iterable[Raster]) -> int:
@@ -283,7 +282,6 @@ def _composed(writing: Writing, packed: Packed, ended: _Ended) -> Composed:
         citations=writing.citations,
         claims=tuple(writing.claims),
         warnings=tuple(told),
-        usage=(whole.usage,) if whole is not None else (),
         exhausted=OVERTIME if ended.late else "",
     )
 
