@@ -7,13 +7,15 @@ question and answer, with reasons; one passage that says what they say once. The
 stage, the answer from picture, description, keywords and passage, is the composer's, which
 is given the notes of the steps. Two things are otherwise, on purpose: a verdict that
 contradicts itself or cannot be read leads to a search (in the authors' code to own
-knowledge), and search is over the collection where there is no web tool.
+knowledge), and search is over the collection where there is no web tool. Keywords and
+questions that a model does not give are filled in by rule, and the step says so.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 from cogagent.errors import BudgetError, ModelError
@@ -36,6 +38,7 @@ from cogagent.planners.oneshot import OneShotPlanner
 from cogagent.planners.picturing import described, within
 from cogagent.planners.prompts import prompt
 from cogagent.planners.request import asked, nothing_found
+from cogagent.reading.question import words as content_words
 from cogagent.types import Note, Query, Step
 
 KEYWORDS = 7
@@ -163,10 +166,10 @@ class LadPlanner(ModelPlanner):
 
 
 async def _keywords(model: MeteredMLLM, description: str, remarks: list[str]) -> list[str]:
-    """Keywords, from the description alone.
+    """Keywords, from the description alone; those that the model does not give, by rule.
 
     Raises:
-        ModelError: If the model gives none.
+        ModelError: If the description has no two words that could be any.
     """
     text = {"type": "string", "maxLength": _KEYWORD}
     schema = closed({"keywords": {"type": "array", "items": text, "maxItems": KEYWORDS}})
@@ -185,11 +188,19 @@ async def _keywords(model: MeteredMLLM, description: str, remarks: list[str]) ->
 
     order = prompt("keywords.v1").replace("{most}", str(KEYWORDS))
     wording = Wording(order, lambda room: fenced(within([description], room)))
-    heard = await fill_in(
-        model.named("keywords"), wording, Form(schema, read, tokens=160), temperature=_REST
-    )
-    remarks += heard.remarks
-    return heard.value
+    form = Form(schema, read, tokens=160)
+    try:
+        heard = await fill_in(model.named("keywords"), wording, form, temperature=_REST)
+        given, told_of = heard.value, heard.remarks
+    except ModelError as error:
+        given, told_of = [], (str(error),)
+    keywords = _filled_up(given, _content(description), KEYWORDS)
+    remarks += told_of
+    if len(keywords) < 2:
+        raise ModelError("nothing in the description could be a keyword.")
+    if len(keywords) > len(given):
+        remarks.append(f"{len(keywords) - len(given)} keywords were taken from the description")
+    return keywords
 
 
 async def _questions(
@@ -199,11 +210,7 @@ async def _questions(
     keywords: Sequence[str],
     remarks: list[str],
 ) -> list[str]:
-    """Questions that each combine keywords.
-
-    Raises:
-        ModelError: If the model gives none.
-    """
+    """Questions that each combine keywords; those that the model does not give, by rule."""
     keyword = {"type": "string", "enum": list(keywords)}
     entry = closed(
         {
@@ -226,14 +233,40 @@ async def _questions(
         return f"{head}\n\n{fenced(within(data, rest))}"
 
     order = prompt("questions.v1").replace("{most}", str(QUESTIONS))
-    heard = await fill_in(
-        model.named("questions"),
-        Wording(order, shown),
-        Form(schema, read, tokens=500),
-        temperature=_PERCEIVE,
+    form = Form(schema, read, tokens=500)
+    try:
+        heard = await fill_in(
+            model.named("questions"), Wording(order, shown), form, temperature=_PERCEIVE
+        )
+        given, told_of = heard.value, heard.remarks
+    except ModelError as error:
+        given, told_of = [], (str(error),)
+    combined = (
+        f"What do {first!r} and {second!r} have to do with each other?"
+        for first, second in combinations(keywords, 2)
     )
-    remarks += heard.remarks
-    return heard.value
+    questions = _filled_up(given, combined, QUESTIONS)
+    remarks += told_of
+    if len(questions) > len(given):
+        remarks.append(f"{len(questions) - len(given)} questions were put together by rule")
+    return questions
+
+
+def _content(description: str) -> Iterator[str]:
+    """The content words of a description, names and numbers first."""
+    found = [word for word in content_words(description) if word.content]
+    for word in sorted(found, key=lambda word: not word.strong):
+        yield description[word.start : word.end]
+
+
+def _filled_up(given: Sequence[str], more: Iterable[str], most: int) -> list[str]:
+    """What was given and, up to so many, what is new of the rest."""
+    kept = {text.casefold(): text for text in given[:most]}
+    for text in more:
+        if len(kept) >= most:
+            break
+        kept.setdefault(text.casefold(), text)
+    return list(kept.values())
 
 
 def _read_questions(value: Mapping[str, Any], keywords: Sequence[str]) -> Read[list[str]]:
