@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import count
 
@@ -20,7 +21,7 @@ _MOST_PICTURES = 3
 """Of the question's pictures that are searched by."""
 
 
-class ModelPlanner:
+class ModelPlanner(ABC):
     """Base of the planners that ask a model; a subclass fills in :meth:`_step`.
 
     A follow-up in a conversation is made to stand alone by rule before the model is asked.
@@ -70,8 +71,9 @@ class ModelPlanner:
         except ModelError as error:
             return fallback(state, str(error))
 
+    @abstractmethod
     async def _step(self, state: PlanState, model: MeteredMLLM) -> Step:
-        raise NotImplementedError
+        """The next step, as the model plans it; what it raises, :meth:`plan` answers for."""
 
 
 def _resolved(state: PlanState) -> str:

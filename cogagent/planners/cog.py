@@ -13,6 +13,7 @@ search by a picture also does so, once, for the pictures of the question.
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -52,8 +53,9 @@ class _CogPlanner(ModelPlanner):
             return self._stepped(state, await exchange.rewrite(), None)
         return await self._round(state, exchange)
 
+    @abstractmethod
     async def _round(self, state: PlanState, exchange: Exchange) -> Step:
-        raise NotImplementedError
+        """One round: the rewrites and the tool of each."""
 
     @staticmethod
     def _stepped(
