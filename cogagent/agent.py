@@ -395,7 +395,7 @@ class CogAgent:
     # --- look --------------------------------------------------------------
 
     def crop(self, cited: Citation | Evidence) -> Image:
-        """The cited place, cut from its page, as a PIL image.
+        """The cited place, cut from its page at full resolution, as a PIL image.
 
         Raises:
             NotFoundError: If the home has no copy of the document, or it has no pages.
@@ -403,9 +403,15 @@ class CogAgent:
         """
         return self._engine.pages.crop(cited)
 
-    def draw(self, cited: Citation | Evidence) -> Image:
-        """The cited page with rectangles around what is cited; raises what :meth:`crop` does."""
-        return self._engine.pages.draw(cited)
+    def draw(self, cited: Citation | Evidence, dpi: int = 150) -> Image:
+        """The cited page with rectangles around what is cited; raises what :meth:`crop` does.
+
+        Args:
+            cited: A citation, whose values are drawn in red and their labels in blue, or
+                evidence.
+            dpi: Resolution of a page; a picture comes in its own pixels.
+        """
+        return self._engine.pages.draw(cited, dpi)
 
     # --- life --------------------------------------------------------------
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +20,12 @@ import typer
 from cogagent.errors import CogAgentError, ConfigError, InputError, NotFoundError, error_of
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from cogagent.agent import CogAgent
     from cogagent.geometry import Box
     from cogagent.pipelines.recording import Trace
-    from cogagent.types import Answer, BatchProgress, Budget, Citation, Element, Progress
+    from cogagent.types import Answer, BatchProgress, Budget, Element, Progress
 
 app = typer.Typer(
     name="cogagent",
@@ -139,6 +142,14 @@ def ask(
         Path | None,
         typer.Option(help="Draw the first citation on its page, into this PNG.", metavar="FILE"),
     ] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write what each citation points at, a PNG each, into this folder.",
+            metavar="DIR",
+            file_okay=False,
+        ),
+    ] = None,
     conversation: Annotated[
         str | None,
         typer.Option(help="Understand it from earlier questions under this name.", metavar="ID"),
@@ -164,7 +175,9 @@ def ask(
         else:
             _print_answer(answer)
         if show is not None and answer.citations:
-            _draw(agent, answer.citations[0], show)
+            _save(lambda: agent.draw(answer.citations[0]), show)
+        if crops is not None:
+            _write_crops(agent, answer, crops)
     _leave(answer)
 
 
@@ -721,12 +734,27 @@ def _streamed(agent: CogAgent, question: str, keywords: dict[str, Any]) -> Answe
     raise CogAgentError("the stream ended without an answer.")
 
 
-def _draw(agent: CogAgent, citation: Citation, path: Path) -> None:
-    """Draw a citation on its page; a page that cannot be shown costs no answer."""
+def _write_crops(agent: CogAgent, answer: Answer, folder: Path) -> None:
+    """Write the cited places, named by their markers."""
     try:
-        agent.draw(citation).save(path, format="PNG")
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _say(f"cogagent: the crops are not written: {error}")
+        return
+    for citation in answer.citations:
+        path = folder / f"{citation.marker}.png"
+        if _save(partial(agent.crop, citation), path):
+            _say(f"[{citation.marker}] {path}")
+
+
+def _save(make: Callable[[], Image], path: Path) -> bool:
+    """Save a picture of a citation; a page that cannot be shown costs no answer."""
+    try:
+        make().save(path, format="PNG")
     except (CogAgentError, OSError) as error:
         _say(f"cogagent: the citation is not drawn: {error}")
+        return False
+    return True
 
 
 def _print_picture(picture: Element, *, words: bool) -> None:

@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from cogagent.errors import InputError
-from cogagent.geometry import FULL_PAGE, Box, Boxes, make_box, merge_lines, union
+from cogagent.geometry import FULL_PAGE, Box, Boxes, make_box, merge_lines, to_pixels, union
 
 ElementKind = Literal["text", "table", "figure", "page", "image"]
 ChunkKind = Literal["text", "table", "image"]
@@ -49,6 +49,7 @@ Reason = Literal[
     "not about it",
 ]
 PictureKind = Literal["photograph", "chart", "table", "graphic", "page"]
+PartRole = Literal["row", "column", "value", "axis", "unit", "title"]
 BlockRole = Literal["title", "paragraph", "label", "numbers", "rows"]
 MetaValue = str | int | float | bool | None
 
@@ -208,6 +209,31 @@ class Raster:
         height, width = self.pixels.shape[:2]
         return width, height
 
+    def part(self, box: Box) -> Raster:
+        """The pixels that ``box``, in fractions of this raster, touches; a copy, at least one."""
+        if box == FULL_PAGE:
+            return self
+        left, top, right, bottom = to_pixels(box, self.size)
+        return Raster(np.ascontiguousarray(self.pixels[top:bottom, left:right]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileVectors:
+    """Parts of a picture in the picture embedder's space, beside the whole.
+
+    Attributes:
+        made: How the picture was cut: the setting ``parse.tiles``.
+        boxes: Shape ``(n, 4)``, float32: fractions of the page that the picture is on.
+        vectors: Shape ``(n, dim)``, float32.
+    """
+
+    made: str
+    boxes: Boxes
+    vectors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
 
 class PlacedWord(Record):
     """A word and where it stands on its page."""
@@ -272,6 +298,8 @@ class Element(Record):
     """Picture: its main colours, the largest first."""
     vector: NDArray[np.float32] | None = Field(default=None, exclude=True, repr=False)
     """Picture: its place in the picture embedder's space."""
+    tiles: TileVectors | None = Field(default=None, exclude=True, repr=False)
+    """Picture: the places of its parts there, so that small things in it are found."""
 
     def placed_words(self) -> list[PlacedWord]:
         """The words of ``text``, each with its place, as far as they have one."""
@@ -360,14 +388,17 @@ class ToolSpec(Record):
     """Its searches leave this machine and count against ``Budget.web_searches``."""
     notes: bool = False
     """It brings a :class:`Note`, which is never cited, instead of evidence."""
+    regions: bool = False
+    """It looks again at a :class:`Region` of what was found, and counts against
+    ``Budget.regions``."""
 
 
 class Region(Record):
     """A place to look at again."""
 
     evidence_id: str
-    box: PageFraction
-    """On the evidence's page."""
+    box: PageFraction | None = None
+    """On the evidence's page; ``None`` for wherever the query's words point."""
     why: str = ""
 
 
@@ -435,6 +466,13 @@ class Evidence(Record):
     query: str = ""
     """The query that found it."""
     metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
+    look: PictureKind | None = None
+    """Picture: what kind it looks like."""
+    focus: PageFraction | None = None
+    """Picture: the part of it that looks more like what was searched for than the whole does,
+    on the page; ``None`` where none does."""
+    parent: str = ""
+    """Id of the evidence that this is a part of, looked at again; empty of what was searched."""
     words: Words = Field(default_factory=Words.empty, exclude=True, repr=False)
 
     def locate(self, start: int, end: int) -> tuple[PageBox, ...]:
@@ -480,6 +518,8 @@ class Usage(Record):
     tokens: int = 0
     pictures: int = 0
     """Shown to models."""
+    regions: int = 0
+    """Looked at again."""
     seconds: float = 0.0
 
 
@@ -510,6 +550,16 @@ class Step(Record):
     error: str | None = None
 
 
+class CitedPart(Record):
+    """One of the things that a citation points at: a value, or what names it."""
+
+    role: PartRole
+    text: str
+    """As printed; empty of a mark."""
+    page: int
+    box: PageFraction
+
+
 class Citation(Record):
     """The place in a document that a claim of the answer rests on."""
 
@@ -530,6 +580,9 @@ class Citation(Record):
     """How the words given as quote were found; ``quote`` is always the evidence's own."""
     score: float = 1.0
     """How near those words are to ``quote``, 0 to 1."""
+    parts: tuple[CitedPart, ...] = ()
+    """Of a value in a chart or table: what names its row and column, and the value itself;
+    ``boxes`` are theirs then."""
 
 
 class Objection(Record):
@@ -585,6 +638,8 @@ class Budget(Record):
     pictures: int | None = Field(default=None, ge=0)
     """Shown to models."""
     web_searches: int | None = Field(default=10, ge=0)
+    regions: int | None = Field(default=4, ge=0)
+    """Places of pictures and pages that are looked at again."""
 
 
 class Answer(Record):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from cogagent.geometry import Box
     from cogagent.types import Element, Raster, Source
 
 
@@ -64,13 +65,15 @@ class Pictured(Protocol):
 class Renderer(Protocol):
     """What a loader also is if its documents have pages to look at."""
 
-    def render(self, source: Source, page: int, dpi: int) -> Raster:
-        """One page as a reader sees it: rotated and cropped, so that boxes fit.
+    def render(self, source: Source, page: int, dpi: int, box: Box = ...) -> Raster:
+        """A page, or a part of one, as a reader sees it: rotated and cropped, so that boxes fit.
 
         Args:
             source: With ``data``.
             page: From 1.
             dpi: Resolution; a picture comes in its own pixels instead.
+            box: The part, in fractions of the page; all of it by default. It is drawn
+                anew, so that a small part may have a higher resolution than a page can.
 
         Raises:
             DocumentError: A subclass that says what is wrong with the source, or

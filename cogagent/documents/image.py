@@ -9,6 +9,7 @@ from cogagent.config import LimitSettings, ParseSettings
 from cogagent.documents import picture_kinds, pixels
 from cogagent.documents.base import label
 from cogagent.errors import CorruptDocumentError, LimitExceededError
+from cogagent.geometry import FULL_PAGE, Box
 from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
@@ -61,15 +62,21 @@ class ImageLoader:
                 _frame(frames, element.page, source.uri), source.uri, reduce=True
             )
 
-    def render(self, source: Source, page: int, dpi: int) -> Raster:  # noqa: ARG002
-        """A frame in its own pixels.
+    def render(
+        self,
+        source: Source,
+        page: int,
+        dpi: int,  # noqa: ARG002
+        box: Box = FULL_PAGE,
+    ) -> Raster:
+        """A frame, or a part of it, in its own pixels.
 
         Raises:
             CorruptDocumentError: If the bytes are damaged or there is no such frame.
             LimitExceededError: If it has too many pixels.
         """
         image = _frame(self._frames(source), page, source.uri)
-        return pixels.to_raster(image, source.uri, reduce=False)
+        return pixels.to_raster(image, source.uri, reduce=False).part(box)
 
     def _frames(self, source: Source) -> Iterator[tuple[int, Image]]:
         """The frames with their numbers, not decoded yet, each checked against the limits."""

@@ -26,6 +26,7 @@ from cogagent.errors import (
     UnsupportedFormatError,
     WorkerCrashedError,
 )
+from cogagent.geometry import FULL_PAGE, Box
 from cogagent.types import Source
 
 if TYPE_CHECKING:
@@ -163,20 +164,23 @@ class ParserPool:
                 member = member.model_copy(update={"metadata": source.metadata})
             yield member
 
-    def render(self, source: Source, page: int, dpi: int) -> Raster:
-        """A page of ``source`` as a reader sees it.
+    def render(self, source: Source, page: int, dpi: int, box: Box = FULL_PAGE) -> Raster:
+        """A page of ``source``, or a part of it, as a reader sees it.
 
         Args:
             source: As for :meth:`parse`.
             page: From 1.
             dpi: Resolution; a picture comes in its own pixels instead.
+            box: The part, in fractions of the page as shown.
 
         Raises:
             UnsupportedFormatError: If documents of this kind have no pages to look at.
             DocumentError: Another subclass, as from :meth:`parse`.
         """
         source, media_type = self._prepared(source)
-        request = {"type": "render", "media_type": media_type, "page": page, "dpi": dpi}
+        request = {
+            "type": "render", "media_type": media_type, "page": page, "dpi": dpi, "box": list(box),
+        }  # fmt: skip
         replies = self._converse(source, request, wire.to_raster)
         raster = next(replies, None)
         if raster is None or next(replies, None) is not None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cogagent.config import LimitSettings, ParseSettings
+    from cogagent.geometry import Box
     from cogagent.types import Element, Raster, Source
 
 TEXT, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
@@ -287,8 +288,9 @@ def render(
     dpi: int,
     limits: LimitSettings,
     parse: ParseSettings,
+    box: Box | None = None,
 ) -> Raster:
-    """A page as pixels, in this process; every failure is a ``DocumentError``.
+    """A page, or a part of it, as pixels, in this process; every failure is a ``DocumentError``.
 
     Raises:
         UnsupportedFormatError: If documents of this kind have no pages to look at.
@@ -298,7 +300,7 @@ def render(
         loader = loader_for(media_type, limits, parse)
         if not isinstance(loader, Renderer):
             raise UnsupportedFormatError(f"a document of type {media_type} cannot be shown.")
-        return loader.render(source, page, dpi)
+        return loader.render(source, page, dpi, *([box] if box is not None else []))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from cogagent.config import LimitSettings, ParseSettings
 from cogagent.documents import archives, registry, wire
 from cogagent.errors import DocumentError
+from cogagent.geometry import make_box
 from cogagent.types import Source
 
 _NICENESS = 10
@@ -57,8 +58,8 @@ def _serve(
     try:
         media_type = request["media_type"]
         if request["type"] == "render":
-            page, dpi = request["page"], request["dpi"]
-            raster = registry.render(source, media_type, page, dpi, limits, parse)
+            page, dpi, box = request["page"], request["dpi"], make_box(*request["box"])
+            raster = registry.render(source, media_type, page, dpi, limits, parse, box)
             _send(replies, wire.from_raster(raster))
         elif request["type"] == "unpack":
             for member in archives.unpack(source, limits):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from cogagent.documents.pool import ParserPool
@@ -17,8 +17,18 @@ if TYPE_CHECKING:
 _DPI = 150
 _MARGIN = 0.01
 """Of the page, around a cropped cited."""
+_SIDE = 2000
+"""Pixels of the longer side of a region that is drawn to be read."""
+_PAGE_INCHES = 11.0
+"""Longer side of a page, about: all that is asked is a resolution that is high enough."""
+_LEAST_DPI, _MOST_DPI = 150, 400
 
-
+_THIN = 800
+"""Longer side of a page, in line widths of what is drawn on it."""
+_VALUE = (255, 200, 0, 70), (220, 60, 0, 255)
+"""Fill and outline of what is cited."""
+_LABEL = (80, 160, 255, 60), (0, 90, 200, 255)
+"""Likewise of what names it."""
 _FOREIGN = ("web:", "tool:")
 """How the ids begin of documents that are not the home's."""
 
@@ -57,19 +67,40 @@ class PageView:
         self._outside = outside
 
     def page(self, document: str, page: int, dpi: int = _DPI) -> Raster:
-        """One page as a reader sees it.
+        """One page as a reader sees it; see :meth:`region`."""
+        return self.region(document, page, FULL_PAGE, dpi)
+
+    def native(self, document: str, page: int, box: Box = FULL_PAGE) -> Raster:
+        """A rectangle of a page with all that there is to be seen in it; as :meth:`region`.
+
+        A picture has its own pixels; a page is drawn so large that small print is legible.
+        """
+        dpi = _SIDE / (_PAGE_INCHES * max(box.width, box.height, 1e-3))
+        return self.region(document, page, box, int(min(max(dpi, _LEAST_DPI), _MOST_DPI)))
+
+    def content(self, document: str) -> str:
+        """The hash of a stored document's bytes.
+
+        Raises:
+            NotFoundError: If there is no such document.
+        """
+        return self.store.document(document).content
+
+    def region(self, document: str, page: int, box: Box = FULL_PAGE, dpi: int = _DPI) -> Raster:
+        """A rectangle of a page as a reader sees it, at least one pixel.
 
         Args:
             document: Its id.
             page: From 1.
-            dpi: Of a PDF page; a picture comes in its own pixels.
+            box: In fractions of the page.
+            dpi: Of a PDF page, drawn anew; a picture comes in its own pixels.
 
         Raises:
             NotFoundError: If there is no such document or page, or no copy of it.
             DocumentError: If it cannot be shown.
         """
         if is_foreign(document):
-            return self._foreign(document)
+            return self._foreign(document).part(box)
         found = self.store.document(document)
         if not 1 <= page <= found.pages:
             raise NotFoundError(f"{found.title!r} has {found.pages} pages, none numbered {page}.")
@@ -78,28 +109,24 @@ class PageView:
             data=self.store.originals.fetch(found.content),
             media_type=found.media_type,
         )
-        return self._parsers.render(source, page, dpi)
-
-    def region(self, document: str, page: int, box: Box = FULL_PAGE, dpi: int = _DPI) -> Raster:
-        """A rectangle of a page, at least one pixel; raises what :meth:`page` does."""
-        raster = self.page(document, page, dpi)
-        left, top, right, bottom = to_pixels(box, raster.size)
-        return Raster(raster.pixels[top:bottom, left:right])
+        return self._parsers.render(source, page, dpi, box)
 
     def crop(self, cited: Citation | Evidence) -> Image:
-        """The cited place on its page, with a little around it."""
+        """The cited place at full resolution, with a little around it."""
         from PIL import Image
 
         box = pad(cited.box, _MARGIN, _MARGIN)
-        return Image.fromarray(self.region(cited.document_id, cited.page, box).pixels)
+        return Image.fromarray(self.native(cited.document_id, cited.page, box).pixels)
 
-    def draw(self, cited: Citation | Evidence) -> Image:
-        """The cited page with the its rectangles drawn on it."""
+    def draw(self, cited: Citation | Evidence, dpi: int = _DPI) -> Image:
+        """The cited page with its rectangles drawn on it: values in red, labels in blue."""
         from PIL import Image
 
-        raster = self.page(cited.document_id, cited.page)
+        raster = self.page(cited.document_id, cited.page, dpi)
         boxes = [entry.box for entry in cited.boxes if entry.page == cited.page] or [cited.box]
-        return _marked(Image.fromarray(raster.pixels), boxes)
+        parts = cited.parts if isinstance(cited, Citation) else ()
+        labels = {part.box for part in parts if part.role != "value" and part.page == cited.page}
+        return _marked(Image.fromarray(raster.pixels), boxes, labels)
 
     def _foreign(self, document: str) -> Raster:
         """A picture that a tool brought."""
@@ -115,17 +142,19 @@ class PageView:
         )
 
 
-def _marked(page: Image, boxes: Sequence[Box]) -> Image:
+def _marked(page: Image, boxes: Sequence[Box], labels: Collection[Box] = ()) -> Image:
     from PIL import Image, ImageDraw
 
     layer = Image.new("RGBA", page.size)
     pen = ImageDraw.Draw(layer)
+    width = max(2, round(max(page.size) / _THIN))
     for box in boxes:
         left, top, right, bottom = to_pixels(box, page.size)
+        fill, outline = _LABEL if box in labels else _VALUE
         pen.rectangle(
-            (left - 2, top - 2, right + 1, bottom + 1),
-            fill=(255, 200, 0, 70),
-            outline=(220, 60, 0, 255),
-            width=2,
+            (left - width, top - width, right - 1 + width, bottom - 1 + width),
+            fill=fill,
+            outline=outline,
+            width=width,
         )
     return Image.alpha_composite(page.convert("RGBA"), layer).convert("RGB")

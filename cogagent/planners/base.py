@@ -58,6 +58,7 @@ class Left(Record):
     tokens: int | None = None
     pictures: int | None = None
     web_searches: int | None = None
+    regions: int | None = None
 
 
 class PlanState(Record):

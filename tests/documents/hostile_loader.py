@@ -24,7 +24,7 @@ class HostileLoader:
         yield Element(kind="page", caption=command)
         yield from getattr(self, command)(argument)
 
-    def render(self, source, page, dpi):
+    def render(self, source, page, dpi, box):
         if page > 3:
             raise CorruptDocumentError("there is no such page.")
         return Raster(np.full((dpi, page, 3), 7, np.uint8))

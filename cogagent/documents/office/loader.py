@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cogagent.documents.base import label
 from cogagent.documents.office import libreoffice
 from cogagent.documents.office.package import OfficePackage
+from cogagent.geometry import FULL_PAGE, Box
 from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class OfficeLoader:
 
         yield from rasters(package, elements, source.uri, self.limits, show)
 
-    def render(self, source: Source, page: int, dpi: int) -> Raster:
-        """A page as LibreOffice lays it out.
+    def render(self, source: Source, page: int, dpi: int, box: Box = FULL_PAGE) -> Raster:
+        """A page, or a part of it, as LibreOffice lays it out.
 
         Raises:
             UnsupportedFormatError: LibreOffice is not there, or cannot convert it.
@@ -69,7 +70,7 @@ class OfficeLoader:
             )
         except libreoffice.ConversionError as error:
             raise libreoffice.no_pages(source, self.parse, str(error)) from error
-        return self._shown(pdf, source, page, dpi)
+        return self._shown(pdf, source, page, dpi, box)
 
     def opened(self, source: Source) -> tuple[Source, OfficePackage]:
         """The source without its password, and the package in it."""
@@ -94,11 +95,13 @@ class OfficeLoader:
             source, package.write, self.file_name, self.target, self.limits, self.parse
         )
 
-    def _shown(self, pdf: bytes, source: Source, page: int, dpi: int) -> Raster:
+    def _shown(
+        self, pdf: bytes, source: Source, page: int, dpi: int, box: Box = FULL_PAGE
+    ) -> Raster:
         from cogagent.documents.pdf.loader import PdfLoader
 
         converted = Source(uri=source.uri, data=pdf)
-        return PdfLoader(self.limits, self.parse).render(converted, page, dpi)
+        return PdfLoader(self.limits, self.parse).render(converted, page, dpi, box)
 
 
 def title_of(package: Any) -> str:

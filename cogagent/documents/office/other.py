@@ -14,6 +14,7 @@ from cogagent.errors import (
     PasswordRequiredError,
     UnsupportedFormatError,
 )
+from cogagent.geometry import FULL_PAGE, Box
 from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ class OtherOfficeLoader:
         assert isinstance(loader, Pictured)
         yield from loader.pixels(known, elements)
 
-    def render(self, source: Source, page: int, dpi: int) -> Raster:
-        """A page of the document; errors are those of :meth:`load`."""
+    def render(self, source: Source, page: int, dpi: int, box: Box = FULL_PAGE) -> Raster:
+        """A page of the document, or a part of it; errors are those of :meth:`load`."""
         loader, known = self._known(source)
         if not isinstance(loader, Renderer):
             raise UnsupportedFormatError(f"{label(source.uri)} cannot be shown.", uri=source.uri)
-        return loader.render(known, page, dpi)
+        return loader.render(known, page, dpi, box)
 
     def _known(self, source: Source) -> tuple[Loader, Source]:
         """The document as a kind with a loader of its own, and that loader."""

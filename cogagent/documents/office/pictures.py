@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cogagent.documents import pixels
-from cogagent.geometry import FULL_PAGE, make_box, to_pixels
+from cogagent.geometry import FULL_PAGE, make_box
 from cogagent.types import Element, Raster
 
 if TYPE_CHECKING:
@@ -61,16 +61,10 @@ def rasters(
             raster = _crop(raster, [int(share) for share in match.groups()[1:]])
         elif raster is None and element.box != FULL_PAGE:
             page = show(element.page)
-            raster = _cut(page, element) if page is not None else None
+            raster = page.part(element.box) if page is not None else None
         yield raster
 
 
 def _crop(raster: Raster, shares: list[int]) -> Raster:
     left, top, right, bottom = (share / _WHOLE for share in shares)
-    x0, y0, x1, y1 = to_pixels(make_box(left, top, 1 - right, 1 - bottom), raster.size)
-    return Raster(raster.pixels[y0:y1, x0:x1].copy())
-
-
-def _cut(page: Raster, element: Element) -> Raster:
-    x0, y0, x1, y1 = to_pixels(element.box, page.size)
-    return Raster(page.pixels[y0:y1, x0:x1].copy())
+    return raster.part(make_box(left, top, 1 - right, 1 - bottom))

@@ -19,6 +19,7 @@ from cogagent.errors import (
     LimitExceededError,
     PasswordRequiredError,
 )
+from cogagent.geometry import FULL_PAGE, Box
 from cogagent.types import Element, Raster, Source
 
 if TYPE_CHECKING:
@@ -98,8 +99,10 @@ class PdfLoader:
         finally:
             document.close()
 
-    def render(self, source: Source, page: int, dpi: int) -> Raster:
-        """A page as a reader sees it, at ``dpi`` or what ``limits.pixels`` allows.
+    def render(self, source: Source, page: int, dpi: int, box: Box = FULL_PAGE) -> Raster:
+        """A page, or a part of it, as a reader sees it.
+
+        It has ``dpi``, or as many as ``limits.pixels`` allows.
 
         Raises:
             PasswordRequiredError: It is encrypted and no configured password fits.
@@ -109,7 +112,7 @@ class PdfLoader:
         try:
             with contextlib.closing(open_page(document, page - 1)) as opened:
                 reader = PageReader(self.limits, self.parse)
-                return reader.render(opened.shown, page_frame(opened.shown), dpi)
+                return reader.render(opened.shown, page_frame(opened.shown), dpi, box)
         except (pdfium.PdfiumError, ValueError, IndexError) as error:
             raise CorruptDocumentError(
                 f"page {page} of the PDF cannot be shown: {error}.", uri=source.uri

@@ -138,18 +138,25 @@ class PageReader:
         scanned = any(element.needs_ocr for element in elements)
         whole = self.render(page, frame, self.parse.ocr_dpi if scanned else self.parse.picture_dpi)
         for element in elements:
-            yield whole if element.kind == "page" else _cut(whole, element.box)
+            yield whole if element.kind == "page" else whole.part(element.box)
 
-    def render(self, page: Any, frame: PdfPage, dpi: int) -> Raster:
-        """The pixels of ``page`` as shown, at a lower resolution where the limits ask for it."""
+    def render(self, page: Any, frame: PdfPage, dpi: int, box: Box = FULL_PAGE) -> Raster:
+        """The pixels of ``page``, or a part of it, as shown.
+
+        At a lower resolution where the limits ask for it: a small part may have a higher
+        one than its page.
+        """
         width, height = (max(side, 1.0) for side in frame.size)
-        scale = dpi / 72
+        part = max(width * box.width, 1.0), max(height * box.height, 1.0)
         scale = min(
-            scale,
-            math.sqrt(self.limits.pixels / (width * height)),
-            _MAX_SIDE / max(width, height),
+            dpi / 72, math.sqrt(self.limits.pixels / (part[0] * part[1])), _MAX_SIDE / max(part)
         )
-        with contextlib.closing(page.render(scale=scale, rev_byteorder=True)) as bitmap:
+        whole = math.ceil(width * scale), math.ceil(height * scale)
+        left, top, right, bottom = to_pixels(box, whole)
+        # The library rounds each side's points up to pixels.
+        sides = (left, whole[1] - bottom, whole[0] - right, top)
+        crop = tuple(max(side - 0.5, 0.0) / scale for side in sides)
+        with contextlib.closing(page.render(scale=scale, crop=crop, rev_byteorder=True)) as bitmap:
             pixels = np.array(bitmap.to_numpy()[:, :, :3], np.uint8)
         return Raster(pixels)
 
@@ -157,11 +164,6 @@ class PageReader:
 def _read_chars(page: Any, frame: PdfPage) -> Chars:
     with contextlib.closing(page.get_textpage()) as text_page:
         return read_chars(text_page, frame)
-
-
-def _cut(whole: Raster, box: Box) -> Raster:
-    left, top, right, bottom = to_pixels(box, whole.size)
-    return Raster(np.ascontiguousarray(whole.pixels[top:bottom, left:right]))
 
 
 def is_scanned(chars: Chars, drawing: Drawing, size: tuple[float, float]) -> bool:
