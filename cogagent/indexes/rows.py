@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
-from cogagent.geometry import make_box
-from cogagent.types import Chunk, Document, Element, Evidence, Words
+import numpy as np
+
+from cogagent.geometry import Box, make_box
+from cogagent.indexes.spaces import unpack
+from cogagent.indexes.vectors import Ids
+from cogagent.types import Chunk, Document, Element, Evidence, TileVectors, Words
 
 CHUNK = "c.element, c.kind, c.text, c.page, c.context, c.caption, c.words, c.x0, c.y0, c.x1, c.y1"
 """The columns that :func:`chunk` reads."""
@@ -27,6 +32,12 @@ def chunk(row: Sequence[Any], parent: int | None = None) -> Chunk:
         words=Words.from_bytes(words), box=make_box(*box), parent=parent, element=element,
     )  # fmt: skip
 
+
+LOOK = (
+    "CASE c.kind WHEN 'image' THEN (SELECT json_extract(e.body, '$.look') FROM elements e "
+    "WHERE e.document = c.document AND e.ord = c.element ORDER BY e.id LIMIT 1) END"
+)
+"""What kind of picture a chunk was made from; the texts read in it have the same order."""
 
 ELEMENT = "e.ord, e.body, e.words"
 """The columns that :func:`element` reads."""
@@ -63,18 +74,56 @@ def documents(
 def evidence(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Evidence]:
     """Chunks as evidence without score, by id; ids that are gone are left out."""
     rows = connection.execute(
-        f"SELECT c.id, d.id, d.uri, d.title, d.media_type, d.metadata, {CHUNK} "
+        f"SELECT c.id, d.id, d.uri, d.title, d.media_type, d.metadata, {LOOK}, {CHUNK} "
         f"FROM chunks c JOIN documents d ON d.id = c.document "
         "WHERE c.id IN (SELECT value FROM json_each(?))",
         (json.dumps(list(ids)),),
     )
     found = {}
-    for key, document, uri, title, media_type, metadata, *columns in rows:
+    for key, document, uri, title, media_type, metadata, look, *columns in rows:
         made = chunk(columns)
         found[key] = Evidence(
             id=f"chunk-{key}", document_id=document, uri=uri, title=title, media_type=media_type,
             page=made.page, box=made.box, boxes=tuple(made.words.lines(0, len(made.text))),
             modality=made.kind, text=made.text, caption=made.caption, context=made.context,
-            score=0.0, metadata=json.loads(metadata), words=made.words,
+            score=0.0, metadata=json.loads(metadata), look=look, words=made.words,
         )  # fmt: skip
     return found
+
+
+def tiles(
+    connection: sqlite3.Connection, space: str, dim: int, document: str
+) -> dict[int, TileVectors]:
+    """What is stored of the parts of a document's pictures, by chunk id."""
+    found = connection.execute(
+        "SELECT t.chunk, t.made, t.x0, t.y0, t.x1, t.y1, t.vector FROM tiles t "
+        "JOIN chunks c ON c.id = t.chunk WHERE c.document = ? AND t.space = ? "
+        "ORDER BY t.chunk, t.id",
+        (document, space),
+    )
+    made: dict[int, TileVectors] = {}
+    for key, group in groupby(found, lambda row: int(row[0])):
+        parts = list(group)
+        boxes = np.array([row[2:6] for row in parts], np.float32)
+        vectors = unpack(b"".join(row[6] for row in parts), dim)
+        made[key] = TileVectors(parts[0][1], boxes, vectors)
+    return made
+
+
+def tile_ids(connection: sqlite3.Connection, chunks: Ids) -> Ids:
+    """The ids of the parts of these chunks' pictures."""
+    found = connection.execute(
+        "SELECT id FROM tiles WHERE chunk IN (SELECT value FROM json_each(?))",
+        (json.dumps(chunks.tolist()),),
+    )
+    return np.fromiter((row[0] for row in found), np.int64)
+
+
+def tile_places(connection: sqlite3.Connection, ids: Ids) -> dict[int, tuple[int, Box]]:
+    """Chunk and box of parts of pictures, by id; ids that are gone are left out."""
+    found = connection.execute(
+        "SELECT id, chunk, x0, y0, x1, y1 FROM tiles "
+        "WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(ids.tolist()),),
+    )
+    return {key: (chunk, make_box(*box)) for key, chunk, *box in found}

@@ -269,6 +269,7 @@ class Run:
     async def _state(self) -> PlanState:
         calls, tokens, pictures = self._meter.left()
         steps, web = self._budget.steps, self._budget.web_searches
+        regions = self._budget.regions
         return PlanState(
             question=self._inquiry.question,
             choices=tuple(self._inquiry.choices),
@@ -287,6 +288,7 @@ class Run:
                 tokens=tokens,
                 pictures=pictures,
                 web_searches=None if web is None else web - self._toolbox.web_searches,
+                regions=None if regions is None else regions - self._toolbox.regions,
             ),
         )
 
@@ -297,6 +299,7 @@ class Run:
         began = time.monotonic()
         calls, tokens = self._meter.calls, self._meter.tokens
         searches, web = self._toolbox.searches, self._toolbox.web_searches
+        regions = self._toolbox.regions
         brought = await asyncio.gather(*(self._toolbox.ask(query) for query in step.queries))
         self._failed += [one.error for one in brought if one.error is not None]
         self._succeeded |= any(one.error is None for one in brought)
@@ -327,6 +330,7 @@ class Run:
             update={
                 "searches": self._toolbox.searches - searches,
                 "web_searches": self._toolbox.web_searches - web,
+                "regions": self._toolbox.regions - regions,
                 "model_calls": step.usage.model_calls + self._meter.calls - calls,
                 "tokens": step.usage.tokens + self._meter.tokens - tokens,
             }
@@ -425,6 +429,7 @@ class Run:
             steps=sum(bool(step.queries) for step in self._steps),
             searches=self._toolbox.searches,
             web_searches=self._toolbox.web_searches,
+            regions=self._toolbox.regions,
             model_calls=self._meter.calls,
             tokens=self._meter.tokens,
             pictures=self._meter.pictures,

@@ -36,6 +36,39 @@ def rank(question: str, steps: Sequence[Step], found: Mapping[str, Evidence]) ->
         steps: With the findings of their queries.
         found: By id.
     """
+    searched = {key: piece for key, piece in found.items() if not piece.parent}
+    ranked = _ranked(question, steps, searched)
+    # What a second look found stands before what it looked at.
+    seen: dict[str, list[str]] = {}
+    for key, piece in found.items():
+        if piece.parent:
+            seen.setdefault(piece.parent, []).append(key)
+    roots = [*ranked, *(key for key in seen if key not in found)]
+    ordered = dict.fromkeys(key for root in roots for key in _lookings(root, seen, found))
+    lost = (key for key, piece in found.items() if piece.parent and key not in ordered)
+    return [*ordered, *lost]  # what names itself as its parent, as a tool of the user's may
+
+
+def _lookings(
+    root: str, seen: Mapping[str, Sequence[str]], found: Mapping[str, Evidence]
+) -> list[str]:
+    """A piece behind what was seen in it, and in that."""
+    ordered: list[str] = []
+    waiting = [(root, iter(seen.get(root, ())))]
+    while waiting:  # a planner may look again at what it has looked at, many times over
+        key, inside = waiting[-1]
+        below = next(inside, None)
+        if below is None:
+            waiting.pop()
+            if key in found:
+                ordered.append(key)
+        else:
+            waiting.append((below, iter(seen.get(below, ()))))
+    return ordered
+
+
+def _ranked(question: str, steps: Sequence[Step], found: Mapping[str, Evidence]) -> list[str]:
+    """The ids of what searches found, best first."""
     rankings = _rankings(steps, found)
     if len(rankings) < 2:
         return [key for ranking in rankings.values() for key in ranking]

@@ -57,6 +57,10 @@ class RecordedTool:
             if key in self._pieces
         ]
 
+    async def alook(self, query: Query, parent: Evidence, k: int) -> list[Evidence]:  # noqa: ARG002
+        """What was seen then; raises what :meth:`aretrieve` does."""
+        return await self.aretrieve(query, k)
+
     async def anote(self, query: Query) -> str:
         """What was noted then; raises what :meth:`aretrieve` does."""
         note = self._search(query).note

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from cogagent.errors import BudgetError, CogAgentError, InputError, ToolError
+from cogagent.geometry import Box
 from cogagent.pipelines.compose import RunBlocking
 from cogagent.pipelines.sound import sound
 from cogagent.types import Budget, Evidence, Note, Problem, Query, Record, ToolSpec, clean
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 PER_QUERY = 24
 """Pieces of evidence that one query brings, where it does not say."""
+_SAME_PLACE = 0.8
+"""Regions that share so much, intersection over union, are one place."""
 
 SPECS = {
     "text": ToolSpec(
@@ -71,6 +74,7 @@ class Toolbox:
     Attributes:
         searches: How many different ones were asked for.
         web_searches: Those of them that left this machine.
+        regions: Places that were looked at again.
     """
 
     def __init__(
@@ -89,8 +93,10 @@ class Toolbox:
         self._known: dict[tuple[object, ...], Brought] = {}
         self._asked: set[tuple[object, ...]] = set()
         self._busy: defaultdict[tuple[object, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._places: dict[str, list[Box]] = {}
         self.searches = 0
         self.web_searches = 0
+        self.regions = 0
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -99,7 +105,7 @@ class Toolbox:
 
     def asked(self, query: Query) -> bool:
         """Whether it was asked before in this run."""
-        return query_key(query) in self._asked
+        return query_key(self._placed(query)) in self._asked
 
     def remember(self, query: Query, evidence: Sequence[Evidence]) -> None:
         """Take what another search, such as the probe's, found for a query."""
@@ -114,9 +120,14 @@ class Toolbox:
             if piece.id in evidence
         }
 
+    def piece(self, key: str) -> Evidence | None:
+        """A piece of evidence that this run has seen, by its id."""
+        every = (piece for brought in self._known.values() for piece in brought.evidence)
+        return next((piece for piece in every if piece.id == key), None)
+
     async def ask(self, query: Query) -> Brought:
         """Carry out a query; what goes wrong in it is told, not raised."""
-        key = query_key(query)
+        key = query_key(self._placed(query))
         async with self._busy[key]:  # the same query twice at once is one search
             return await self._ask(key, query)
 
@@ -154,6 +165,8 @@ class Toolbox:
             if spec.notes:
                 text = clean(await tool.anote(query))
                 return (), Note(kind="knowledge", text=text, query=query.id)
+            if spec.regions:
+                return await self._looked_at(tool, query), None
             return await self._found(tool, query), None
         except (CogAgentError, TimeoutError):
             raise
@@ -169,10 +182,36 @@ class Toolbox:
             found = await tool.aretrieve(query, k)
         else:
             found = await self._blocking(tool.retrieve, query, k)
-        kept = list(islice(found, k))
-        if not all(isinstance(piece, Evidence) for piece in kept):
-            raise TypeError("it brings what is no Evidence")
-        return [sound(piece) for piece in kept]
+        return _kept(found, k)
+
+    async def _looked_at(self, tool: Any, query: Query) -> Sequence[Evidence]:
+        """What a second look at a piece of evidence finds."""
+        if query.region is None:
+            raise InputError(f"the tool {query.tool!r} needs a region of a piece of evidence.")
+        parent = self.piece(query.region.evidence_id)
+        if parent is None:
+            raise InputError(
+                f"there is no evidence {query.region.evidence_id!r} to look at again.",
+                remedy="Name one that was found before.",
+            )
+        allowed = self._budget.regions
+        if allowed is not None and self.regions >= allowed:
+            raise BudgetError(f"the budget of {allowed} regions to look at again is spent.")
+        self.regions += 1
+        k = query.top_k or PER_QUERY
+        return _kept(await tool.alook(query, parent, k), k)
+
+    def _placed(self, query: Query) -> Query:
+        """A query for a region that was looked at before, in nearly the same place, as that."""
+        if query.region is None or query.region.box is None:
+            return query
+        known = self._places.setdefault(query.region.evidence_id, [])
+        box = query.region.box
+        same = next((other for other in known if other.iou(box) >= _SAME_PLACE), None)
+        if same is None:
+            known.append(box)
+            return query
+        return query.model_copy(update={"region": query.region.model_copy(update={"box": same})})
 
     def _count_web(self) -> None:
         allowed = self._budget.web_searches
@@ -208,6 +247,13 @@ class Toolbox:
         )
 
 
+def _kept(found: Iterable[Any], k: int) -> list[Evidence]:
+    kept = list(islice(found, k))
+    if not all(isinstance(piece, Evidence) for piece in kept):
+        raise TypeError("it brings what is no Evidence")
+    return [sound(piece) for piece in kept]
+
+
 def problem(error: CogAgentError | None) -> Problem | None:
     """An error as data."""
     if error is None:
@@ -223,4 +269,9 @@ def _spec(name: str, tool: Any) -> ToolSpec:
 def query_key(query: Query) -> tuple[object, ...]:
     """What two queries have in common that ask the same."""
     words = " ".join(query.text.split()).casefold()
-    return (query.tool, words, query.kinds, query.picture, query.region, query.top_k)
+    region = query.region
+    place = None
+    if region is not None:
+        place = (region.evidence_id, region.box)
+        words = "" if region.box is not None else words  # a place is what it is
+    return (query.tool, words, query.kinds, query.picture, place, query.top_k)

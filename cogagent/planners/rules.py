@@ -17,12 +17,13 @@ from cogagent.planners.base import PlanState
 from cogagent.planners.bridging import STATED, SURE, Bridge, bridges, hints
 from cogagent.planners.followups import standalone
 from cogagent.planners.naming import Named, asked_names, evened, plain_words
+from cogagent.planners.request import REGION
 from cogagent.planners.routing import Route, of_part, route
 from cogagent.planners.splitting import LONG, Chain, chains, compared, split_question
 from cogagent.planners.view import View
 from cogagent.reading.passage import Encoder
 from cogagent.reading.question import words
-from cogagent.types import Evidence, Query, Step
+from cogagent.types import Evidence, Query, Region, Step
 
 __all__ = ["RulePlanner", "split_question"]
 
@@ -46,6 +47,10 @@ _ALONE = 0.1
 """How much surer the surest has to be for the question to be read with it."""
 _READING = ("text", "all")
 """Tools that bring passages, in which names can be read."""
+_CHARTS = 3
+"""Charts whose values are looked at, of the best so many pieces of evidence."""
+_CHARTS_AMONG = 6
+_LOOKS = "charts were found: their values are looked at"
 
 
 class RulePlanner:
@@ -68,7 +73,10 @@ class RulePlanner:
 
     def _next(self, state: PlanState) -> Step:
         number = state.number
+        charts = _charts(state)
         if not any(query.tool in _READING for query in _asked(state)):
+            if charts:
+                return Step(number=number, thought=_LOOKS, queries=charts)
             return Step(number=number, done=True, reason="what was asked for was searched for")
         read = next((step.resolved for step in state.steps[:1] if step.resolved), "")
         if len(read or state.question) > LONG:
@@ -78,7 +86,7 @@ class RulePlanner:
         wanted = _lookups(view) + self._ways(view, resolved)
         if not (view.ways or _compares(view) or view.suffices):
             wanted += self._hints(view)
-        queries = _fresh(wanted, state)
+        queries = _fresh([*charts, *wanted], state)
         over = _over(state) if queries else _reason(view)
         if over and queries and state.left.steps == 0 and _rounds(state) < _ROUNDS:
             over = ""  # what the budget does not allow is told, as left undone
@@ -255,6 +263,25 @@ def _lookups(view: View) -> list[Query]:
     return [_lookup(name) for name in view.missing if name in needed or not needed][:_LOOKUPS]
 
 
+def _charts(state: PlanState) -> tuple[Query, ...]:
+    """Second looks at the best charts, whose values a search cannot see."""
+    able = any(tool.name == REGION for tool in state.tools)
+    if not able or state.left.steps == 0:
+        return ()
+    most = _CHARTS if state.left.regions is None else min(_CHARTS, state.left.regions)
+    seen = {query.region.evidence_id for query in _asked(state) if query.region is not None}
+    found = [piece for piece in state.evidence[:_CHARTS_AMONG] if piece.look == "chart"]
+    question = next((step.resolved for step in state.steps[:1] if step.resolved), "")
+    return tuple(
+        Query(
+            text=question or state.question, tool=REGION, region=Region(evidence_id=piece.id),
+            why=f"the values of the chart \u201c{piece.title}\u201d",
+        )
+        for piece in found[:most]
+        if piece.id not in seen
+    )  # fmt: skip
+
+
 def _over_name(view: View, text: str, bridge: Bridge, why: str) -> Query:
     return Query(text=text, tool=view.tool, via=(bridge.source.id,), why=why)
 
@@ -345,11 +372,11 @@ def _named_in(bridge: Bridge) -> str:
 def _thought(view: View, queries: Sequence[Query], resolved: str) -> str:
     """What the next searches are for."""
     over = [query for query in queries if query.via]
+    looked_up = [query for query in queries if not query.via and query.region is None]
     thoughts = [
         f"it can be read as: {resolved}" if resolved else "",
-        f"nothing yet on {_listed(query.text for query in queries if not query.via)}"
-        if len(over) < len(queries)
-        else "",
+        f"nothing yet on {_listed(query.text for query in looked_up)}" if looked_up else "",
+        _LOOKS if any(query.region is not None for query in queries) else "",
     ]
     leads = _listed(query.text for query in over if query.text != resolved)
     if leads:
@@ -416,4 +443,5 @@ def _fresh(queries: Iterable[Query], state: PlanState) -> tuple[Query, ...]:
 
 def _key(query: Query) -> tuple[object, ...]:
     said = plain_words(query.text) or query.text
-    return (query.tool, query.kinds, query.picture, frozenset(said), len(said))
+    place = query.region and (query.region.evidence_id, query.region.box)
+    return (query.tool, query.kinds, query.picture, place, frozenset(said), len(said))

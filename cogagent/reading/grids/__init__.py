@@ -1,0 +1,1 @@
+"""Questions about values in rows and columns, answered by pointing at cells."""

@@ -1,0 +1,1 @@
+"""Charts understood: from words and pixels to values in rows and columns."""
