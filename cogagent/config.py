@@ -80,6 +80,11 @@ class ParseSettings(_Group):
     """Resolution at which scanned PDF pages are read."""
     picture_dpi: int = Field(default=110, ge=36, le=600)
     """Resolution at which figures of a PDF page are looked at."""
+    tiles: Literal["none", "views", "grids"] = "views"
+    """Parts of photographs and drawings that get vectors of their own beside the whole, so
+    that small things in them are found. ``views``: those that the embedded picture network
+    sees anyway; another embedder makes none. ``grids``: also the tiles of two grids, up to
+    sixteen more, each of which costs an embedding."""
     office: bool = True
     """Convert office documents with LibreOffice, where it is there, for pages and rectangles."""
     keep_originals: bool = True
@@ -120,8 +125,15 @@ class OpenAISettings(_Group):
     """Equal seeds give equal texts."""
     context: int | None = Field(default=None, ge=1)
     """Tokens of prompt and answer together, where it matters to planning."""
-    coordinates: Literal["pixels", "thousandths", "none"] = "none"
-    """How the model names places in a picture; with ``pixels`` no picture is made smaller."""
+    coordinates: Literal["pixels", "resized-pixels", "thousandths", "fractions", "none"] = "none"
+    """How the model names places in a picture; with ``pixels`` no picture is made smaller.
+    Qwen2.5-VL: ``resized-pixels``; Qwen2-VL, Qwen3-VL, InternVL, GLM-4V: ``thousandths``."""
+    resize_least: int = Field(default=56 * 56, ge=28 * 28)
+    """Pixels of the smallest picture that a model of ``resized-pixels`` sees; smaller ones
+    are made larger."""
+    resize_most: int = Field(default=28 * 28 * 16384, ge=28 * 28)
+    """Likewise of the largest; larger ones are made smaller. Not above what the service
+    itself makes them smaller to."""
 
 
 class LlamaCppSettings(_Group):
@@ -149,8 +161,16 @@ class LlamaCppSettings(_Group):
     """Let a model that can think aloud first do so; its thoughts are not part of the text."""
     picture_side: int = Field(default=1568, ge=32)
     """Longest side, in pixels, of a picture that is shown; larger ones are made smaller."""
-    coordinates: Literal["pixels", "thousandths", "none"] = "none"
-    """How the model names places in a picture; with ``pixels`` no picture is made smaller."""
+    coordinates: Literal[
+        "auto", "pixels", "resized-pixels", "thousandths", "fractions", "none"
+    ] = "auto"
+    """How the model names places in a picture; with ``pixels`` no picture is made smaller.
+    ``auto``: as the models were taught that have such a mmproj file."""
+    resize_least: int = Field(default=8 * 28 * 28, ge=28 * 28)
+    """Pixels of the smallest picture that a model of ``resized-pixels`` sees (Qwen2.5-VL);
+    smaller ones are made larger. llama.cpp advises 802,816 for finding places."""
+    resize_most: int = Field(default=4096 * 28 * 28, ge=28 * 28)
+    """Likewise of the largest; larger ones are made smaller. llama.cpp takes no more."""
 
 
 class TransformersSettings(_Group):

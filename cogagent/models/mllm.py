@@ -19,11 +19,12 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from pydantic import BeforeValidator, Field
 
 from cogagent.errors import CapabilityError, InputError, ModelError
+from cogagent.geometry import SmartResize
 from cogagent.types import Raster, Record
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length"]
-Space = Literal["pixels", "thousandths", "none"]
+Coordinates = Literal["pixels", "resized-pixels", "thousandths", "fractions", "none"]
 
 
 def _sound(text: object) -> object:
@@ -81,9 +82,15 @@ class Capabilities(Record):
     """Equal seeds give equal texts."""
     context: int | None = None
     """Tokens of prompt and answer together; ``None`` where the backend does not say."""
-    coordinates: Space = "none"
-    """How it names places in a picture: pixels of the picture as it was given,
-    thousandths of its sides, or not at all."""
+    coordinates: Coordinates = "none"
+    """How it names places in a picture: pixels of the picture as it was given, pixels of
+    what it is resized to, thousandths or fractions of its sides, or not at all. What that
+    means for a picture of some size, :func:`cogagent.models.sight.space` says."""
+    resize: SmartResize | None = None
+    """How it resizes a picture, where it names places in pixels of that."""
+    slimmest: int | None = None
+    """A picture more times as long as wide is filled up, at the right or below, until it
+    is not."""
     picture_side: int | None = None
     """Longest side, in pixels, of a picture that it makes use of; a larger one is made
     smaller on its way. ``None`` where there is no such bound."""
@@ -165,8 +172,7 @@ class MLLM(Protocol):
 
     A model that sees pictures may offer more, which is looked for by name:
     ``picture_tokens(sizes)`` tells what pictures cost
-    (:func:`cogagent.models.sight.picture_tokens`), ``seen_size(width, height)`` the size
-    in whose pixels it names places.
+    (:func:`cogagent.models.sight.picture_tokens`).
     """
 
     name: str

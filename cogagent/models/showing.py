@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
+from cogagent.geometry import Size
 from cogagent.models.kept import Kept, content_key
 from cogagent.models.mllm import MLLM, Capabilities
-from cogagent.models.sight import Size, fitted, picture_tokens, shrunk, useful_size
+from cogagent.models.sight import fitted, picture_tokens, shrunk, useful_size
 from cogagent.types import Raster
 
 

@@ -1,4 +1,7 @@
-"""How large a picture a model is shown: no larger than it makes use of, or than is allowed."""
+"""How large a picture a model is shown: no larger than it makes use of, or than is allowed.
+
+And, of a picture that it was shown, where the places are that it names.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from cogagent.errors import CapabilityError
+from cogagent.geometry import FRACTIONS, THOUSANDTHS, Plane, Size, fill_up
 from cogagent.models.mllm import MLLM, Capabilities
 from cogagent.types import Raster
-
-Size = tuple[int, int]
-"""Width and height in pixels."""
 
 PIXELS_A_TOKEN = 28 * 28
 """What a token shows where a model does not say: as Qwen2-VL has it. Tiles of 512 pixels at
@@ -44,6 +46,46 @@ def useful_size(size: Size, can: Capabilities) -> Size:
     return within(size, can.picture_side, can.picture_pixels)
 
 
+def given_size(size: Size, can: Capabilities) -> Size:
+    """What a backend makes of a picture of ``size`` before the model is given it."""
+    small = within(size, can.picture_side)
+    return small if can.slimmest is None else fill_up(small, can.slimmest)
+
+
+def seen_size(size: Size, can: Capabilities) -> Size:
+    """What a picture of ``size`` is in the end, as far as the model resizes it by a known rule.
+
+    The margin by which a slim one is filled up counts.
+    """
+    given = given_size(size, can)
+    return given if can.resize is None else can.resize.size(given)
+
+
+def space(size: Size, can: Capabilities) -> Plane:
+    """The space in which a model names places of a picture.
+
+    Args:
+        size: Width and height of the picture as it is handed to the model's backend.
+        can: What the model can do.
+
+    Raises:
+        CapabilityError: If it names no places.
+    """
+    if can.coordinates == "none":
+        raise CapabilityError(
+            "the model names no places in pictures.",
+            remedy="Use one that does, and say how in the setting `coordinates` of its group.",
+        )
+    if can.coordinates == "pixels":
+        return Plane(*size, whole=True)
+    plane = {
+        "resized-pixels": Plane(*seen_size(size, can), whole=True),
+        "thousandths": THOUSANDTHS,
+        "fractions": FRACTIONS,
+    }[can.coordinates]
+    return plane.filled(within(size, can.picture_side), given_size(size, can))
+
+
 def picture_tokens(model: MLLM, sizes: Sequence[Size]) -> int:
     """Tokens that pictures of these sizes take in one prompt.
 
@@ -53,7 +95,9 @@ def picture_tokens(model: MLLM, sizes: Sequence[Size]) -> int:
     if not sizes:
         return 0
     counts: Callable[[Sequence[Size]], int] | None = getattr(model, "picture_tokens", None)
-    return estimate(sizes) if counts is None else counts(sizes)
+    if counts is None:
+        return estimate([seen_size(size, model.capabilities) for size in sizes])
+    return counts(sizes)
 
 
 def estimate(sizes: Sequence[Size]) -> int:
@@ -87,7 +131,7 @@ def fitted(
 
 
 def shrunk(raster: Raster, size: Size) -> Raster:
-    """A picture at another, smaller size."""
+    """A picture at another, as a rule smaller, size."""
     from PIL import Image
 
     if size == raster.size:
@@ -97,6 +141,15 @@ def shrunk(raster: Raster, size: Size) -> Raster:
     # and takes nothing that the filter would leave.
     made = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return Raster(np.asarray(made))
+
+
+def given(raster: Raster, can: Capabilities) -> Raster:
+    """A picture as a backend gives it to a model of these capabilities: :func:`given_size`."""
+    small = shrunk(raster, within(raster.size, can.picture_side))
+    right, below = np.subtract(given_size(raster.size, can), small.size).tolist()
+    if not (right or below):
+        return small
+    return Raster(np.pad(small.pixels, ((0, below), (0, right), (0, 0)), mode="edge"))
 
 
 def _together(

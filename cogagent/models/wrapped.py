@@ -20,7 +20,7 @@ class Wrapped:
         self.capabilities = model.capabilities
 
     def __getattr__(self, name: str) -> Any:
-        """What the inner model offers beside the seam, like ``seen_size``."""
+        """What the inner model offers beside the seam, like ``picture_tokens``."""
         if name.startswith("_"):  # also of a copy that has no inner one yet
             raise AttributeError(name)
         return getattr(self._model, name)

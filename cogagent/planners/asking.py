@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from cogagent.errors import BudgetError, CapabilityError, ContextOverflowError, ModelError
 from cogagent.models.metered import MeteredMLLM
 from cogagent.models.mllm import Generated, Message, Options, said
+from cogagent.models.replies import completed, find_json
 from cogagent.models.showing import PictureCache
 from cogagent.models.sight import picture_tokens
 from cogagent.planners.prompts import prompt
@@ -31,8 +29,6 @@ _TEMPLATE_TOKENS = 48
 """What a chat template adds."""
 _PICTURE_SHARE = 3
 """Of so many parts of the context, pictures may take one."""
-_TRIES = 50
-"""Opening braces at which a reply's JSON is looked for."""
 _SHOWN_REPLY = 1200
 """Characters of a reply that its repair is shown."""
 _SHOWN_FAULTS = 6
@@ -154,60 +150,6 @@ async def fill_in(
             if second.value is not None or first.value is None:
                 best, faults = second, list(second.faults)
     return _heard(model, best._replace(faults=tuple(faults)))
-
-
-def find_json(text: str, keys: Sequence[str]) -> Mapping[str, Any] | None:
-    """The first JSON object in ``text`` that has one of these keys, whatever stands around it.
-
-    Thinking aloud (``<think>``), prose and code fences are passed over.
-    """
-    text = text.rpartition("</think>")[2]
-    decoder = json.JSONDecoder(parse_constant=_no_number)
-    for brace in islice(re.finditer(r"\{", text), _TRIES):
-        try:
-            value, _ = decoder.raw_decode(text, brace.start())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and any(key in value for key in keys):
-            return value
-    return None
-
-
-def completed(text: str) -> str:
-    """JSON that was cut off, ended behind the last entry of a list that is whole."""
-    stack: list[str] = []
-    quoted, escaped = False, False
-    best = ""
-    start = max(text.find("{"), 0)
-    for place in range(start, len(text)):
-        char = text[place]
-        if quoted:
-            quoted, escaped = escaped or char != '"', char == "\\" and not escaped
-        elif char == '"':
-            quoted = True
-        elif char in "{[":
-            stack.append("}" if char == "{" else "]")
-        elif char in "}]":
-            if not stack or stack.pop() != char:
-                break
-            if stack and stack[-1] == "]":
-                best = text[start : place + 1] + "".join(reversed(stack))
-    return best
-
-
-def number(value: object, least: float, most: float) -> float | None:
-    """A finite number between bounds, from a number or its digits; ``None`` if it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        found = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) and least <= found <= most else None
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
 
 
 async def _held(

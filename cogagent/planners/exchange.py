@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cogagent.geometry import Box, make_box
 from cogagent.models.metered import MeteredMLLM
-from cogagent.planners.asking import Form, Heard, Read, Wording, fill_in, number
+from cogagent.models.replies import number
+from cogagent.planners.asking import Form, Heard, Read, Wording, fill_in
 from cogagent.planners.base import PlanState
 from cogagent.planners.fencing import one_line
 from cogagent.planners.prompts import prompt
@@ -69,7 +70,7 @@ class Action(_Loose):
 
 class _Asked(_Loose):
     evidence_id: str
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float] | None = None
     why: str = ""
 
 
@@ -161,7 +162,7 @@ class Exchange:
     async def _choose(self, name: str, ids: Sequence[str], lines: Sequence[str]) -> Heard[Reply]:
         tools = self._tools()
         places = {place.alias: place.evidence_id for place in self.request.places}
-        order = "\n\n".join([prompt(name), *([prompt("regions.v1")] if places else [])])
+        order = "\n\n".join([prompt(name), *([prompt("regions.v2")] if places else [])])
         parts = ("thought", "actions", *(("regions",) if places else ()))
         wording = Wording(order, lambda room: self.request.text(room, tools=True, queries=lines))
         form = Form(
@@ -224,7 +225,12 @@ def _schema(
         "regions": _list(
             {
                 "evidence_id": {"type": "string", "enum": list(places)},
-                "box": {"type": "array", "items": fraction, "minItems": 4, "maxItems": 4},
+                "box": {
+                    "anyOf": [
+                        {"type": "array", "items": fraction, "minItems": 4, "maxItems": 4},
+                        {"type": "null"},
+                    ]
+                },
                 "why": {"type": "string", "maxLength": _WHY},
             },
             _MOST_REGIONS,
@@ -383,12 +389,12 @@ def _regions(
     given, remarks = items(value, "regions", _Asked)
     kept: list[Region] = []
     for asked in given[:_MOST_REGIONS]:
-        box = _box(asked.box)
+        box = None if asked.box is None else _box(asked.box)
         key = asked.evidence_id.strip()
         found = places.get(key) or (key if key in places.values() else None)
         if found is None:
             remarks.append(f"there is no evidence {one_line(key, _ID)!r} to look at again")
-        elif box is None:
+        elif box is None and asked.box is not None:
             remarks.append("a region was left out whose box is none")
         else:
             kept.append(Region(evidence_id=found, box=box, why=one_line(asked.why, _WHY)))

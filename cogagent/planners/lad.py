@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 from cogagent.errors import BudgetError, ModelError
 from cogagent.models.metered import MeteredMLLM
 from cogagent.models.mllm import Options
+from cogagent.models.replies import number
 from cogagent.planners.asked_model import (
     ModelPlanner,
     clean_query,
@@ -30,7 +31,7 @@ from cogagent.planners.asked_model import (
     told,
     usual_tool,
 )
-from cogagent.planners.asking import Form, Read, Wording, fill_in, number, write
+from cogagent.planners.asking import Form, Read, Wording, fill_in, write
 from cogagent.planners.base import PlanState
 from cogagent.planners.exchange import LONGEST, closed, words
 from cogagent.planners.fencing import fenced, one_line

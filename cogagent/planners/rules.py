@@ -270,7 +270,8 @@ def _charts(state: PlanState) -> tuple[Query, ...]:
         return ()
     most = _CHARTS if state.left.regions is None else min(_CHARTS, state.left.regions)
     seen = {query.region.evidence_id for query in _asked(state) if query.region is not None}
-    found = [piece for piece in state.evidence[:_CHARTS_AMONG] if piece.look == "chart"]
+    best = state.evidence[:_CHARTS_AMONG]
+    found = [piece for piece in best if piece.look == "chart" and not piece.parent]
     question = next((step.resolved for step in state.steps[:1] if step.resolved), "")
     return tuple(
         Query(

@@ -30,7 +30,7 @@ from cogagent.models import factory
 from cogagent.models.backends import llamacpp_load
 from cogagent.models.backends.gguf import read_header
 from cogagent.models.backends.schema import check_schema
-from cogagent.models.mllm import MLLM, Options, said
+from cogagent.models.mllm import MLLM, Capabilities, Options, said
 from cogagent.testing.contracts import MLLMContract
 from cogagent.types import Raster
 from tests.models.gguf_file import write_gguf, write_projector
@@ -416,7 +416,7 @@ def test_a_picture_becomes_an_address_of_data() -> None:
         (Raster(noise), None, "jpeg", (1200, 900)),
         (Raster(noise[:1]), 100, "png", (100, 1)),
     ):
-        uri = data_uri(raster, side)
+        uri = data_uri(raster, Capabilities(picture_side=side))
         assert uri.startswith(f"data:image/{kind};base64,")
         with Image.open(BytesIO(base64.b64decode(uri.partition(",")[2]))) as picture:
             assert picture.size == size

@@ -30,6 +30,7 @@ from cogagent.models.mllm import (
     TextPart,
     said,
 )
+from cogagent.models.sight import picture_tokens, seen_size
 from cogagent.testing.contracts import MLLMContract
 from cogagent.types import Raster
 from tests.models.openai_kit import ASKED, KEY, ask, settings
@@ -192,6 +193,31 @@ def test_a_picture_is_sent_no_larger_than_set() -> None:
             )
         sizes = [_size(body) for _, body in server.received]
     assert sizes == [(100, 50), (800, 400)]
+
+
+@pytest.mark.parametrize(
+    ("size", "sent"),
+    [
+        ((800, 600), (812, 588)),
+        ((3, 2), (84, 56)),
+        ((600, 2), (812, 28)),  # slimmer than its processor takes: filled up first
+        ((4000, 3000), (1568, 1176)),
+    ],
+)
+def test_a_picture_is_sent_at_the_size_that_places_are_named_in(
+    size: tuple[int, int], sent: tuple[int, int]
+) -> None:
+    picture = Raster(np.zeros((size[1], size[0], 3), np.uint8))
+    chosen = {"pictures": True, "coordinates": "resized-pixels"}
+    with serving(lambda exchange: exchange.json(whole("Black."))) as server:
+        model = factory.mllm("openai:x", settings(server.url, **chosen))
+        ask(settings(server.url, **chosen), messages=(said("user", "What is it?", picture),))
+        assert [_size(body) for _, body in server.received] == [sent]
+    assert seen_size(size, model.capabilities) == sent
+    # A server of the same rule, whatever its roundings, leaves it as it is.
+    assert model.capabilities.resize.size(sent) == sent
+    assert picture_tokens(model, [size]) == sent[0] * sent[1] // 28**2
+    asyncio.run(model.close())
 
 
 def test_words_and_pictures_keep_their_order() -> None:

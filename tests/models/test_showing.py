@@ -101,16 +101,17 @@ def test_equal_pictures_are_made_smaller_once() -> None:
 def test_equal_pictures_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
 
-    def counted(raster: Raster, side: int | None) -> str:
-        made.append(side)
-        return data_uri(raster, side)
+    def counted(raster: Raster, can: Capabilities) -> str:
+        made.append(can.picture_side)
+        return data_uri(raster, can)
 
     monkeypatch.setattr(pictures, "data_uri", counted)
     encoded = DataURIs(10, 60)
-    texts = {encoded(noise(40, 30), side) for side in (None, 100, None, 100)}
+    every = [Capabilities(picture_side=side) for side in (None, 100)]
+    texts = {encoded(noise(40, 30), can) for can in (*every, *every)}
     assert len(texts) == 1
     assert len(made) == 2
-    encoded(noise(40, 30, seed=1), None)
+    encoded(noise(40, 30, seed=1), Capabilities())
     assert len(made) == 3
 
 

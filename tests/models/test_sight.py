@@ -12,16 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogagent.errors import CapabilityError
+from cogagent.geometry import FRACTIONS, THOUSANDTHS, Plane, SmartResize
 from cogagent.models.backends.gguf import Header
-from cogagent.models.backends.llamacpp_sight import projected_tokens
+from cogagent.models.backends.llamacpp_sight import coordinates, projected_tokens
 from cogagent.models.backends.transformers import TransformersMLLM
 from cogagent.models.mllm import Capabilities, Options, said
 from cogagent.models.showing import PictureCache
 from cogagent.models.sight import (
     estimate,
     fitted,
+    given_size,
     picture_tokens,
+    seen_size,
     shrunk,
+    space,
     useful_size,
     within,
 )
@@ -92,6 +97,46 @@ def test_what_a_model_makes_use_of() -> None:
     assert useful_size((40, 20), Capabilities()) == (40, 20)
 
 
+class TestSpaces:
+    """What places are named in, for a picture as it is handed to a backend."""
+
+    def test_by_what_a_model_can_do(self) -> None:
+        size = (800, 600)
+        assert space(size, Capabilities(coordinates="fractions")) == FRACTIONS
+        assert space(size, Capabilities(coordinates="thousandths")) == THOUSANDTHS
+        assert space(size, Capabilities(coordinates="pixels")) == Plane(800, 600, whole=True)
+        resized = Capabilities(coordinates="resized-pixels", resize=SmartResize())
+        assert space(size, resized) == Plane(812, 588, whole=True)
+        with pytest.raises(CapabilityError, match="names no places"):
+            space(size, Capabilities())
+
+    def test_what_is_made_smaller_first(self) -> None:
+        can = Capabilities(
+            coordinates="resized-pixels", resize=SmartResize(), picture_side=400, slimmest=200
+        )
+        assert space((800, 600), can) == Plane(392, 308, whole=True)
+        assert given_size((4000, 10), can) == (400, 2)  # 1 filled up to 2
+        assert seen_size((4000, 10), can) == SmartResize().size((400, 2))
+        wide, tall = seen_size((4000, 10), can)
+        assert space((4000, 10), can) == Plane(wide, tall / 2, whole=True)
+
+    @given(SIZES, SIDES)
+    def test_the_whole_picture_is_the_whole_plane(self, size: tuple[int, int], side: int) -> None:
+        for named in ("fractions", "thousandths", "resized-pixels"):
+            can = Capabilities(
+                coordinates=named, resize=SmartResize(), picture_side=side, slimmest=200
+            )
+            plane = space(size, can)
+            seen = seen_size(size, can)
+            given = given_size(size, can)
+            most = {"fractions": (1, 1), "thousandths": (1000, 1000)}.get(named, seen)
+            shown = within(size, side)
+            assert plane.width == pytest.approx(most[0] * shown[0] / given[0])
+            assert plane.height == pytest.approx(most[1] * shown[1] / given[1])
+            # Twice: what was made smaller is not made smaller again.
+            assert space(shown, can) == plane
+
+
 def test_fine_lines_are_not_lost_or_made_up() -> None:
     """A page of hairlines becomes grey, and not stripes that nobody drew."""
     lines = np.zeros((1600, 1600, 3), np.uint8)
@@ -120,6 +165,22 @@ def test_what_a_mmproj_file_says_of_its_costs(
     header = Header(architecture="clip", values=values | {"clip.projector_type": kind})
     assert projected_tokens(header, [size]) == tokens
     assert projected_tokens(header, [size, size]) == 2 * tokens
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("qwen2.5vl_merger", "resized-pixels"),
+        ("qwen2vl_merger", "thousandths"),
+        ("internvl", "thousandths"),
+        ("mlp", "none"),
+        (None, "none"),
+    ],
+)
+def test_what_a_mmproj_file_says_of_places(kind: str | None, named: str) -> None:
+    for key in ("clip.projector_type", "clip.vision.projector_type"):
+        values = {} if kind is None else {key: kind}
+        assert coordinates(Header(architecture="clip", values=values)) == named
 
 
 def test_a_mmproj_file_that_says_nothing_is_estimated() -> None:
@@ -184,7 +245,7 @@ class TestProcessors:
             seen = int(made["image_grid_thw"][0].prod()) // 4
             assert 0.8 * tokens < seen <= tokens
             assert shown.size[0] / shown.size[1] == pytest.approx(1.6, rel=0.05)
-            assert qwen.seen_size(*shown.size) == shown.size  # so its pixels are those given
+            assert seen == qwen.capabilities.resize.tokens(shown.size)
 
     def test_several_share_it(self, qwen: TransformersMLLM) -> None:
         pages = [Raster(np.zeros(shape, np.uint8)) for shape in ((900, 700, 3),) * 3]

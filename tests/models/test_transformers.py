@@ -13,17 +13,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cogagent.errors import (
     CapabilityError,
     ContextOverflowError,
     ModelError,
 )
+from cogagent.geometry import SmartResize, fill_up
 from cogagent.models.backends.transformers import TransformersMLLM
-from cogagent.models.backends.transformers_prompts import _filled
 from cogagent.models.mllm import MLLM, Generated, Message, Options, TextPart, said
+from cogagent.models.sight import seen_size, space
 from cogagent.testing.contracts import MLLMContract
 from cogagent.types import Raster
 from tests.models import tiny_models
@@ -141,49 +140,65 @@ class TestCapabilities:
             ask(text_model, "What is this?", DARK)
 
     @pytest.mark.parametrize(
-        ("family", "space"),
+        ("family", "named"),
         [
             ("qwen2_vl", "thousandths"),
-            ("qwen2_5_vl", "pixels"),
+            ("qwen2_5_vl", "resized-pixels"),
             ("internvl", "thousandths"),
             ("idefics3", "none"),
         ],
     )
-    def test_how_places_are_named(self, folders: Any, family: str, space: str) -> None:
+    def test_how_places_are_named(self, folders: Any, family: str, named: str) -> None:
         model = opened(folders(family), picture_side=150)
-        assert model.capabilities.coordinates == space
-        if space != "pixels":
-            assert model.seen_size(300, 200) == (150, 100)
-            assert model.seen_size(30, 20) == (30, 20)
+        can = model.capabilities
+        assert can.coordinates == named
+        resized = named == "resized-pixels"
+        assert can.picture_side == (None if resized else 150)
+        assert can.resize == (SmartResize(28 * 28, 28 * 28 * 9) if resized else None)
+        assert can.picture_pixels == (28 * 28 * 9 if resized else None)
         asyncio.run(model.close())
 
-    def test_pixels_are_those_of_the_picture(self, folders: Any) -> None:
-        model = opened(folders("qwen2_5_vl"), picture_side=32)
-        for width, height in ((60, 40), (84, 84), (1, 1), (57, 83), (3, 200), (1000, 700)):
+    @pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl"])
+    def test_where_the_picture_is_in_what_the_model_sees(self, folders: Any, family: str) -> None:
+        """Of every shape, the slimmest too: its margin is counted, and no more than that."""
+        model = opened(folders(family))
+        can = model.capabilities
+        for width, height in (
+            (60, 40),
+            (84, 84),
+            (1, 1),
+            (57, 83),
+            (1000, 700),
+            (1, 450),
+            (801, 2),
+        ):
             raster = Raster(np.zeros((height, width, 3), np.uint8))
             grid = model._prompts.inputs([said("user", "", raster)])["image_grid_thw"][0]
-            wide, tall = int(grid[2]) * 14, int(grid[1]) * 14
-            seen = model.seen_size(width, height)
-            if wide * tall < width * height:  # beyond the bound
-                assert seen == (wide, tall)
-            else:
-                assert seen == (width, height)
-                filled = model._prompts._shown(raster).size
-                assert filled == (wide, tall)  # so the processor resizes nothing
-        with pytest.raises(ModelError, match="100000 by 9"):
-            model.seen_size(100_000, 9)
+            made = int(grid[2]) * 14, int(grid[1]) * 14
+            filled = fill_up((width, height))
+            plane = space((width, height), can)
+            whole = made if family == "qwen2_5_vl" else (1000, 1000)
+            assert plane.width == pytest.approx(whole[0] * width / filled[0])
+            assert plane.height == pytest.approx(whole[1] * height / filled[1])
+            if family == "qwen2_5_vl":
+                assert seen_size((width, height), can) == made
         asyncio.run(model.close())
 
-    @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 10**5))
-    def test_what_is_filled_up_is_left_alone(self, width: int, height: int, least: int) -> None:
-        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
-
-        filled = _filled((width, height), 28, least, 10**7)
-        assert filled is not None
-        assert filled[0] >= width
-        assert filled[1] >= height
-        tall, wide = smart_resize(filled[1], filled[0], 28, least, 10**7)
-        assert (wide, tall) == filled
+    @pytest.mark.parametrize(
+        "size",
+        [(60, 40), (84, 84), (1, 1), (28, 700), (1500, 30), (3000, 4), (9, 3000), (999, 998)],
+    )
+    def test_the_tokens_are_those_of_smart_resize(
+        self, folders: Any, size: tuple[int, int]
+    ) -> None:
+        """What geometry counts, the processor counts, and stands in the prompt."""
+        model = opened(folders("qwen2_5_vl"))
+        raster = Raster(np.full((size[1], size[0], 3), 90, np.uint8))
+        prompt = model._prompts.inputs([said("user", "What?", raster)])["input_ids"]
+        place = model._prompts._processor.image_token_id
+        counted = model.capabilities.resize.tokens(fill_up(size))
+        assert int((prompt == place).sum()) == counted == model.picture_tokens([size])
+        asyncio.run(model.close())
 
 
 class TestWriting:

@@ -88,7 +88,7 @@ def qwen2_vl(folder: Path) -> Path:
     return _saved(folder, Qwen2VLForConditionalGeneration, config, words)
 
 
-def qwen2_5_vl(folder: Path) -> Path:
+def qwen2_5_vl(folder: Path, context: int = 1024, patches: int = 9) -> Path:
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
     marks = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
@@ -96,7 +96,8 @@ def qwen2_5_vl(folder: Path) -> Path:
         *marks, template=TURNS.replace("IMAGE", "".join((marks[0], marks[2], marks[1])))
     )
     config = Qwen2_5_VLConfig(
-        text_config=_text(words) | {"rope_parameters": _rope()},
+        text_config=_text(words)
+        | {"rope_parameters": _rope(), "max_position_embeddings": context},
         vision_config={
             "depth": 1,
             "hidden_size": 32,
@@ -108,7 +109,7 @@ def qwen2_5_vl(folder: Path) -> Path:
         },
         **_places(words, *marks),
     )
-    _qwen_pictures(folder, "Qwen2_5_VLProcessor")
+    _qwen_pictures(folder, "Qwen2_5_VLProcessor", patches)
     return _saved(folder, Qwen2_5_VLForConditionalGeneration, config, words)
 
 
@@ -263,13 +264,13 @@ def _idefics_pictures(folder: Path, family: str):
     return tokenizer(*marks, template=TURNS.replace("IMAGE", "<image>"))
 
 
-def _qwen_pictures(folder: Path, processor: str) -> None:
+def _qwen_pictures(folder: Path, processor: str, patches: int = 9) -> None:
     _write(
         folder / "preprocessor_config.json",
         image_processor_type="Qwen2VLImageProcessor",
         processor_class=processor,
         min_pixels=28 * 28,
-        max_pixels=28 * 28 * 9,
+        max_pixels=28 * 28 * patches,
         patch_size=14,
         temporal_patch_size=2,
         merge_size=2,

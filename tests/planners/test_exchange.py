@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cogagent.config import Settings
 from cogagent.errors import BudgetError, CapabilityError, ContextOverflowError, ModelError
 from cogagent.models.mllm import Capabilities
-from cogagent.planners.asking import completed, find_json
+from cogagent.models.replies import completed, find_json
 from cogagent.planners.base import Left, PlanState, Probe, ProbeHit
 from cogagent.planners.cog import ParallelCogPlanner, SequentialCogPlanner
 from cogagent.planners.exchange import LONGEST, MOST_QUERIES
@@ -247,6 +247,17 @@ def test_boxes_and_evidence_that_are_none_are_left_out() -> None:
     assert "whose box is none" in done.step.fallback
     enum = done.calls[1].options.structure["properties"]["regions"]["items"]["properties"]
     assert enum["evidence_id"]["enum"] == ["e1"]
+
+
+def test_a_place_that_the_model_does_not_know_is_left_to_the_pointers() -> None:
+    found = make_evidence("a map", id="ev-9", modality="image")
+    asked = [{"evidence_id": "e1", "box": None, "why": "the value for 2019"}]
+    action = {"query_id": "q1", "tool": "text", "top_k": None}
+    script = [rewrites("a"), reply(thought="", actions=[action], regions=asked)]
+    done = planned(COG, script, tools=(*TOOLS, REGION), evidence=(found,))
+    query = done.step.queries[-1]
+    assert (query.text, query.region.box) == ("the value for 2019", None)
+    assert done.step.fallback == ""
 
 
 def test_regions_are_asked_for_only_where_there_is_the_tool() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pypdfium2.raw as pdfium
 
 from cogagent.documents.pdf.frame import each_annotation
-from cogagent.geometry import from_pdf_points, make_box
+from cogagent.geometry import make_box
 from cogagent.types import Element, Words
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def note_elements(
     for note in notes:
         if _letters(note.text) in known:
             continue
-        (place,) = from_pdf_points(np.array([note.place]), frame).tolist()
+        (place,) = frame.to_fractions(np.array([note.place])).tolist()
         try:
             box = make_box(*place)
         except ValueError:  # its rectangle is no numbers

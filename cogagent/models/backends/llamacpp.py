@@ -40,8 +40,8 @@ from cogagent.models.backends.llamacpp_load import (
     explain,
     find,
 )
-from cogagent.models.backends.llamacpp_sight import projected_tokens
-from cogagent.models.backends.pictures import DataURIs, content
+from cogagent.models.backends.llamacpp_sight import coordinates, projected_tokens
+from cogagent.models.backends.pictures import DataURIs, content, seeing
 from cogagent.models.backends.schema import check_schema
 from cogagent.models.mllm import (
     DEFAULTS,
@@ -55,7 +55,7 @@ from cogagent.models.mllm import (
     check,
     drained,
 )
-from cogagent.models.sight import within
+from cogagent.models.sight import seen_size
 
 _RANDOM = (1 << 32) - 1
 """The seed that llama.cpp takes for none."""
@@ -93,14 +93,12 @@ class LlamaCpp:
             self._eye = check_projector(self._settings.mmproj, header)
         self._context = _context(header, self._settings)
         self.capabilities = Capabilities(
-            pictures=self._settings.mmproj is not None,
-            structured=True,
-            probabilities=True,
-            seed=True,
-            context=self._context,
-            coordinates=self._settings.coordinates if self._settings.mmproj else "none",
-            picture_side=self._side if self._eye is not None else None,
+            structured=True, probabilities=True, seed=True, context=self._context
         )
+        if self._eye is not None:
+            said = self._settings.coordinates
+            named = coordinates(self._eye) if said == "auto" else said
+            self.capabilities = seeing(self.capabilities, self._settings, named)
         chosen = self._settings.threads or settings.models.threads
         # Each token waits for every thread: one that gets no core holds up all the others.
         self._threads = chosen or max(1, settings.threads() - 1)
@@ -146,13 +144,8 @@ class LlamaCpp:
 
     def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
         """Tokens of pictures shown together, by what the mmproj file says of itself."""
-        shown = [within(size, self._side) for size in sizes]
+        shown = [seen_size(size, self.capabilities) for size in sizes]
         return 0 if self._eye is None else projected_tokens(self._eye, shown)
-
-    @property
-    def _side(self) -> int | None:
-        """Longest side of a picture; ``None`` leaves them as they are."""
-        return None if self._settings.coordinates == "pixels" else self._settings.picture_side
 
     def _engine(self) -> _Engine:
         with self._turn:
@@ -180,7 +173,7 @@ class LlamaCpp:
             "messages": [
                 {
                     "role": message.role,
-                    "content": content(message, self._side, self._encoded, self._clean),
+                    "content": content(message, self.capabilities, self._encoded, self._clean),
                 }
                 for message in messages
             ],

@@ -20,7 +20,7 @@ from cogagent.models.backends.looping import LoopThread
 from cogagent.models.backends.openai_errors import culprit, timed_out, translated, unreachable
 from cogagent.models.backends.openai_reply import DONE, Reply, read_all, read_events
 from cogagent.models.backends.openai_service import Service
-from cogagent.models.backends.pictures import DataURIs, content
+from cogagent.models.backends.pictures import DataURIs, content, seeing
 from cogagent.models.mllm import (
     DEFAULTS,
     Capabilities,
@@ -64,15 +64,14 @@ class OpenAIModel:
         self._model = name
         self._settings = settings.openai
         self._service = Service(settings)
-        self.capabilities = Capabilities(
-            pictures=self._settings.pictures,
+        can = Capabilities(
             structured=self._settings.structured,
             probabilities=self._settings.probabilities,
             seed=self._settings.seed,
             context=self._settings.context,
-            coordinates=self._settings.coordinates if self._settings.pictures else "none",
-            picture_side=self._side if self._settings.pictures else None,
         )
+        chosen = self._settings
+        self.capabilities = seeing(can, chosen, chosen.coordinates) if chosen.pictures else can
         kept = settings.answers
         self._encoded = DataURIs(kept.picture_cache_mb, kept.picture_cache_seconds)
         self._thread = LoopThread("openai", self._finish)
@@ -189,7 +188,10 @@ class OpenAIModel:
         request: dict[str, Any] = {
             "model": self._model,
             "messages": [
-                {"role": message.role, "content": content(message, self._side, self._encoded)}
+                {
+                    "role": message.role,
+                    "content": content(message, self.capabilities, self._encoded),
+                }
                 for message in messages
             ],
             "max_tokens": options.max_tokens,
@@ -208,11 +210,6 @@ class OpenAIModel:
         if options.probabilities:
             request["logprobs"] = True
         return request
-
-    @property
-    def _side(self) -> int | None:
-        """Longest side of a picture; ``None`` leaves them as they are."""
-        return None if self._settings.coordinates == "pixels" else self._settings.picture_side
 
     def _known(self, request: dict[str, Any]) -> dict[str, Any]:
         """The request in the words that the service knows."""

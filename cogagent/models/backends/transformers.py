@@ -5,11 +5,10 @@ Which families do what:
 - **Pictures** go to whatever ``AutoModelForImageTextToText`` loads; Qwen2-VL, Qwen2.5-VL,
   Idefics3 (SmolVLM), InternVL and LLaVA-OneVision are tested.
 - **Places**: Qwen2-VL, Qwen3-VL, InternVL and GLM-4V name them in thousandths of the
-  picture's sides. Qwen2.5-VL names pixels, of the picture as its processor resizes it;
-  so that they are those of the picture as given, it is not made smaller, but filled up
-  at the right and the bottom to a size that the processor leaves alone. Only a picture
-  beyond the processor's bound (12.8 million pixels, as it is shipped) is resized, and
-  :meth:`TransformersMLLM.seen_size` tells to what. The other families name no places.
+  picture's sides. Qwen2.5-VL names pixels, of the picture as its processor resizes it
+  (to at most 12.8 million, as it is shipped); it is not made smaller before. The other
+  families name no places. What is slimmer than Qwen's processors take is filled up at
+  the right or the bottom. :func:`cogagent.models.sight.space` counts with all of that.
 - **Sampling** is what the options say: a checkpoint's own defaults (nucleus, penalties)
   are left out, so that a seed means the same everywhere.
 """
@@ -34,7 +33,7 @@ from cogagent.models.backends.batching import Batcher
 from cogagent.models.backends.channel import Channel
 from cogagent.models.backends.transformers_grammar import Grammars, available
 from cogagent.models.backends.transformers_loading import load_all
-from cogagent.models.backends.transformers_prompts import Prompts, space
+from cogagent.models.backends.transformers_prompts import Prompts, seeing
 from cogagent.models.backends.transformers_rows import Decoder, Row, Rows
 from cogagent.models.backends.transformers_text import Writing
 from cogagent.models.mllm import (
@@ -77,23 +76,17 @@ class TransformersMLLM:
         loaded = load_all(name, settings)
         self.name = f"transformers:{name}"
         contexts = [length for length in (chosen.context, loaded.context) if length]
-        coordinates = space(loaded.config.model_type) if loaded.pictures else "none"
-        self._prompts = Prompts(
-            loaded.processor,
-            loaded.tokenizer,
-            pictures=loaded.pictures,
-            side=None if coordinates == "pixels" else chosen.picture_side,
-        )
-        self.capabilities = Capabilities(
-            pictures=loaded.pictures,
+        can = Capabilities(
             structured=available(loaded.tokenizer),
             probabilities=True,
             seed=True,
             context=min(contexts, default=None),
-            coordinates=coordinates,
-            picture_side=self._prompts.side,
-            picture_pixels=self._prompts.most_pixels,
         )
+        if loaded.pictures:
+            kind = loaded.config.model_type
+            can = seeing(can, loaded.processor.image_processor, kind, chosen.picture_side)
+        self.capabilities = can
+        self._prompts = Prompts(loaded.processor, loaded.tokenizer, can)
         self._ends = loaded.ends
         _try(name, self._prompts, pictures=loaded.pictures)
         # A tokenizer of the Rust kind refuses a second caller while it works: prompts are
@@ -151,17 +144,6 @@ class TransformersMLLM:
         """End the threads, after the token under way; who still waits gets a ModelError."""
         self._preparing.shutdown(wait=False)
         await asyncio.to_thread(self._end)
-
-    def seen_size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height at which the model sees a picture of that size.
-
-        Where it answers in pixels, they are those of a picture of this size; it is the
-        picture's own, but for the largest.
-
-        Raises:
-            ModelError: If it sees none of that shape.
-        """
-        return self._prompts.seen_size(width, height)
 
     def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
         """Tokens of pictures shown together, as the model's processor counts them."""

@@ -1,4 +1,4 @@
-"""Makes a Transformers model's inputs of messages, and knows in what pixels it answers."""
+"""Makes a Transformers model's inputs of messages, and knows how it names places."""
 
 from __future__ import annotations
 
@@ -7,32 +7,43 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from cogagent.errors import ModelError
-from cogagent.models.mllm import Message, PicturePart, Space
-from cogagent.models.sight import estimate, shrunk, within
+from cogagent.geometry import SLIMMEST, SmartResize
+from cogagent.models.mllm import Capabilities, Coordinates, Message, PicturePart, TextPart
+from cogagent.models.sight import estimate, given, given_size
 from cogagent.models.texts import encodable
 from cogagent.types import Raster
 
-_SPACES: dict[str, Space] = {
+_NAMED: dict[str, Coordinates] = {
     "glm4v": "thousandths",
     "internvl": "thousandths",
     "qwen2_vl": "thousandths",
-    "qwen2_5_vl": "pixels",
+    "qwen2_5_vl": "resized-pixels",
     "qwen3_vl": "thousandths",
     "qwen3_vl_moe": "thousandths",
 }
 """How models of a type were taught to name places, by their makers' reports; no other was."""
 
 
-_SLIMMEST = 200
-"""A picture so many times as long as wide is refused by Qwen's processor."""
+def seeing(can: Capabilities, maker: Any, model_type: str, side: int) -> Capabilities:
+    """What a model can do that also sees pictures.
 
-
-def space(model_type: str) -> Space:
-    """How a model of that type names places in a picture."""
-    return _SPACES.get(model_type, "none")
+    Args:
+        can: What it can do besides.
+        maker: Its image processor.
+        model_type: As its configuration has it.
+        side: Longest side, in pixels, of a picture that is made no smaller.
+    """
+    named, resize = _NAMED.get(model_type, "none"), _resize(maker)
+    seen: dict[str, Any] = {"pictures": True, "coordinates": named, "picture_side": side}
+    if resize is not None:
+        seen["slimmest"] = SLIMMEST
+    if named == "resized-pixels":
+        if resize is None:
+            seen["coordinates"] = "none"  # its processor is another's
+        else:
+            seen |= {"picture_side": None, "picture_pixels": resize.most, "resize": resize}
+    return can.model_copy(update=seen)
 
 
 class Prompts:
@@ -41,18 +52,11 @@ class Prompts:
     Args:
         processor: The processor; the tokenizer itself for a text-only model.
         tokenizer: The tokenizer.
-        pictures: The model sees pictures.
-        side: Longest side of a picture, in pixels; a larger one is made smaller first.
-            ``None``: the model answers in pixels, and is to see them as they are.
-
-    Attributes:
-        side: The same.
+        can: What the model can do.
     """
 
-    def __init__(
-        self, processor: Any, tokenizer: Any, *, pictures: bool, side: int | None
-    ) -> None:
-        self._processor, self._pictures, self.side = processor, pictures, side
+    def __init__(self, processor: Any, tokenizer: Any, can: Capabilities) -> None:
+        self._processor, self._can = processor, can
         self._marks = _marks(processor, tokenizer)
 
     def inputs(self, messages: Sequence[Message]) -> dict[str, Any]:
@@ -79,36 +83,12 @@ class Prompts:
             raise ModelError("the messages are empty.", remedy="Ask something.")
         return made
 
-    def seen_size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height at which the model sees a picture, what is filled up left out.
-
-        Raises:
-            ModelError: If it sees none of that shape.
-        """
-        if self.side is not None:
-            return within((width, height), self.side)
-        step, _, most = self._bounds()
-        if _filled((width, height), *self._bounds()) is not None:
-            return width, height
-        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
-
-        try:
-            tall, wide = smart_resize(height, width, step, 1, most)
-        except ValueError as error:
-            raise ModelError(f"the model sees no picture of {width} by {height}.") from error
-        return int(wide), int(tall)
-
-    @property
-    def most_pixels(self) -> int | None:
-        """Pixels beyond which a picture that is not made smaller here is by the processor."""
-        return self._bounds()[2] if self._pictures and self.side is None else None
-
     def picture_tokens(self, sizes: Sequence[tuple[int, int]]) -> int:
         """Tokens of pictures of such widths and heights, shown together."""
         count = getattr(self._processor, "_get_num_multimodal_tokens", None)
-        if not self._pictures or not sizes:
+        if not self._can.pictures or not sizes:
             return 0
-        shown = [self._shown_size(size) for size in sizes]
+        shown = [given_size(size, self._can) for size in sizes]
         if count is None:
             return estimate(shown)
         try:
@@ -130,10 +110,10 @@ class Prompts:
         return dict(made)
 
     def _how_shown(self, messages: Sequence[Message]) -> dict[str, Any]:
-        if not self._pictures:
+        if not self._can.pictures:
             return {}
         sizes = [picture.size for message in messages for picture in message.pictures]
-        how = self._how([self._shown_size(size) for size in sizes])
+        how = self._how([given_size(size, self._can) for size in sizes])
         return {"processor_kwargs": {"images_kwargs": how}} if how else {}
 
     def _how(self, sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
@@ -156,7 +136,7 @@ class Prompts:
         return {}
 
     def _turn(self, message: Message) -> dict[str, Any]:
-        if not self._pictures:
+        if not self._can.pictures:
             return {"role": message.role, "content": self._harmless(message.text)}
         content: list[dict[str, Any]] = []
         words = ""
@@ -179,27 +159,17 @@ class Prompts:
     def _shown(self, raster: Raster) -> Any:
         from PIL import Image
 
-        if self.side is None:
-            size = self._shown_size(raster.size)
-            margin = (size[1] - raster.size[1], size[0] - raster.size[0])
-            around = ((0, margin[0]), (0, margin[1]), (0, 0))
-            return Image.fromarray(np.pad(raster.pixels, around, mode="edge"))
-        return Image.fromarray(shrunk(raster, within(raster.size, self.side)).pixels)
+        return Image.fromarray(given(raster, self._can).pixels)
 
-    def _shown_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The size at which the processor is given a picture of that size."""
-        if self.side is not None:
-            return within(size, self.side)
-        return _filled(size, *self._bounds()) or size
 
-    def _bounds(self) -> tuple[int, int, int]:
-        """What the processor leaves as it is: sides in steps of so many pixels, least and most.
-
-        The least and the most are pixels of the whole picture.
-        """
-        maker = self._processor.image_processor
-        step = int(maker.patch_size * maker.merge_size)
-        return step, int(maker.size["shortest_edge"]), int(maker.size["longest_edge"])
+def _resize(maker: Any) -> SmartResize | None:
+    """How Qwen's image processors resize a picture; ``None`` for one of another kind."""
+    merged, patch = getattr(maker, "merge_size", None), getattr(maker, "patch_size", None)
+    size = dict(maker.size or {})
+    least, most = size.get("shortest_edge"), size.get("longest_edge")
+    if not (isinstance(merged, int) and isinstance(patch, int) and least and most):
+        return None
+    return SmartResize(int(least), int(most), merged * patch)
 
 
 def _marks(processor: Any, tokenizer: Any) -> re.Pattern[str]:
@@ -230,25 +200,4 @@ def _merged(messages: Sequence[Message]) -> list[Message]:
 
 
 def _spaced(message: Message) -> tuple[Any, ...]:
-    from cogagent.models.mllm import TextPart
-
     return (TextPart(text="\n\n"), *message.parts)
-
-
-def _filled(size: tuple[int, int], step: int, least: int, most: int) -> tuple[int, int] | None:
-    """The least size that ``size`` can be filled up to and that is then not resized.
-
-    Args:
-        size: Width and height.
-        step: What both have to be multiples of.
-        least: Pixels that it needs.
-        most: Pixels that it may have; ``None`` comes of what would have more.
-    """
-    longest = math.ceil(max(size) / step)
-    shortest = max(math.ceil(min(size) / step), math.ceil(longest / _SLIMMEST))
-    while longest * shortest * step**2 < least:
-        longest, shortest = max(longest, shortest + 1), min(longest, shortest + 1)
-    if longest * shortest * step**2 > most:
-        return None
-    wide, tall = (longest, shortest) if size[0] >= size[1] else (shortest, longest)
-    return wide * step, tall * step

@@ -1,3 +1,5 @@
+"""Boxes in fractions, of regions, of pixels and of lines."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,62 +10,17 @@ from hypothesis import strategies as st
 from cogagent.geometry import (
     FULL_PAGE,
     Box,
-    PdfPage,
-    from_pdf_points,
     from_pixels,
     make_box,
     merge_lines,
     pad,
     place,
-    to_pdf_points,
     to_pixels,
     union,
 )
 
 fractions = st.floats(0, 1, allow_nan=False)
 boxes = st.builds(make_box, fractions, fractions, fractions, fractions)
-pages = st.builds(
-    lambda left, bottom, width, height, rotation: PdfPage(
-        left, bottom, left + width, bottom + height, rotation
-    ),
-    st.floats(-500, 500),
-    st.floats(-500, 500),
-    st.floats(10, 3000),
-    st.floats(10, 3000),
-    st.sampled_from([0, 90, 180, 270]),
-)
-
-
-@given(boxes, pages)
-def test_pdf_points_round_trip(box: Box, page: PdfPage) -> None:
-    points = to_pdf_points(np.array([box]), page)
-    assert np.allclose(from_pdf_points(points, page)[0], box, atol=1e-6)
-
-
-@given(boxes, pages)
-def test_pdf_points_lie_within_the_visible_box(box: Box, page: PdfPage) -> None:
-    left, bottom, right, top = to_pdf_points(np.array([box]), page)[0]
-    assert page.left - 1e-6 <= left <= right <= page.right + 1e-6
-    assert page.bottom - 1e-6 <= bottom <= top <= page.top + 1e-6
-
-
-@pytest.mark.parametrize(
-    ("rotation", "expected"),
-    [
-        (0, (0.0, 0.0, 0.1, 0.1)),  # a mark in the top left corner of the unturned page
-        (90, (0.9, 0.0, 1.0, 0.1)),
-        (180, (0.9, 0.9, 1.0, 1.0)),
-        (270, (0.0, 0.9, 0.1, 1.0)),
-    ],
-)
-def test_rotation_is_clockwise(rotation: int, expected: tuple[float, ...]) -> None:
-    page = PdfPage(0, 0, 100, 200, rotation)
-    assert np.allclose(from_pdf_points(np.array([[0, 180, 10, 200]]), page)[0], expected)
-
-
-def test_crop_box_is_the_origin() -> None:
-    page = PdfPage(50, 100, 150, 300, 0)
-    assert np.allclose(from_pdf_points(np.array([[50, 200, 150, 300]]), page)[0], (0, 0, 1, 0.5))
 
 
 @given(boxes, st.integers(1, 5000), st.integers(1, 5000))
