@@ -4,6 +4,11 @@ TAT-QA dev's questions whose one answer is a cell of a table, or a word of its
 header, from the reports whose tables the reader was not fitted on. Each is
 asked in its own report, in its own report without the table, and over all
 reports, where few questions say whose figures they mean.
+
+Before that, all questions of these reports are put to the table of their
+report by pointing (``GridAnswerer``), by kind of question and by where the answer
+stands; and the lookups to the reader, to pointing, and to the reader with what
+pointing is not sure of.
 """
 
 from __future__ import annotations
@@ -13,11 +18,19 @@ import html
 import re
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.common import holds, lines, mean, percentile, report
 from cogagent import Answer, CogAgent, Source
+from cogagent.config import Settings
+from cogagent.models.factory import minilm, span_model
+from cogagent.reading.grids.answerer import SURE, GridAnswer, GridAnswerer
+from cogagent.reading.grids.numbers import unit_of
+from cogagent.reading.grids.tables import table_grid
+from cogagent.reading.passage import Passage
+from cogagent.reading.reader import ExtractiveReader
 
 
 def fitted(context: str) -> bool:
@@ -103,8 +116,90 @@ def show(name: str, asked: Sequence[dict[str, Any]], answers: Sequence[Answer]) 
     )
 
 
+def exact(answer: GridAnswer, question: dict[str, Any]) -> bool:
+    """Whether an answer is the gold one, but for sign, per cent sign and separators."""
+    gold = question["answer"]
+    if isinstance(gold, list):
+        said = answer.short.split("; ") if len(gold) > 1 else [answer.short]
+        return sorted(map(plain, said)) == sorted(map(plain, gold))
+    if answer.value is None:
+        return False
+    value = abs(float(str(gold).replace(",", "")))
+    return abs(round(abs(answer.value), 2) - value) <= max(0.0101, 1e-6 * value)
+
+
+def scaled(answer: GridAnswer, question: dict[str, Any]) -> bool:
+    """Whether it also says what the gold one counts in."""
+    said = unit_of(answer.unit)
+    return bool(("percent" if said == "%" else said) == question["scale"])
+
+
+def point(questions: Sequence[dict[str, Any]], texts: dict[str, str]) -> dict[str, GridAnswer]:
+    """What pointing at the table of its report says to each question, by its id."""
+    answerer = GridAnswerer(minilm(Settings()))
+    found, spent = {}, []
+    for question in questions:
+        grid = table_grid(texts[question["context"]])
+        start = time.perf_counter()
+        answer = None if grid is None else answerer.answer(question["question"], grid)
+        spent.append(1000 * (time.perf_counter() - start))
+        if isinstance(answer, GridAnswer):
+            found[question["id"]] = answer
+    times = {"p50": percentile(spent, 0.5), "p95": percentile(spent, 0.95)}
+    report("pointing, ms a question", times)
+    return found
+
+
+def given(rows: Sequence[dict[str, Any]]) -> None:
+    """Pointing at the right table, by kind of question and by where the answer stands."""
+    texts = {row["context"]: row["text"] for row in rows if row["kind"] == "table"}
+    questions = [q for q in lines("tatqa", "dev", "qa.jsonl") if not fitted(q["context"])]
+    found = point(questions, texts)
+    kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for question in questions:
+        kinds[f"{question['answer_type']} from {question['answer_from']}"].append(question)
+        kinds[f"all from {question['answer_from']}"].append(question)
+    for name, asked in sorted(kinds.items()):
+        pairs = [(found[q["id"]], q) for q in asked if q["id"] in found]
+        sure = [(a, q) for a, q in pairs if a.confidence >= SURE]
+        report(
+            f"pointing, {name}",
+            {
+                "questions": len(asked),
+                "exact": sum(exact(a, q) for a, q in pairs) / len(asked),
+                "with its scale": sum(exact(a, q) and scaled(a, q) for a, q in pairs) / len(asked),
+                "declined": 1 - len(pairs) / len(asked),
+                "sure": len(sure) / len(asked),
+                "exact where sure": mean(exact(a, q) for a, q in sure),
+            },
+        )
+    together(rows, texts, found)
+
+
+def together(
+    rows: Sequence[dict[str, Any]], texts: dict[str, str], found: dict[str, GridAnswer]
+) -> None:
+    """Lookups given the table: the reader, pointing, and both."""
+    reader = ExtractiveReader(minilm(Settings()), span_model(Settings()))
+    asked = [q for q in of_cells(rows) if not fitted(q["context"])]
+    reads, points, both = [], [], []
+    for question in asked:
+        text = texts[question["context"]]
+        reading = reader.read(question["question"], [Passage(text, "table")])
+        start, end = reading.answer_start, reading.answer_end
+        said = "" if start is None or end is None else text[start:end]
+        reads.append(plain(said) == plain(question["answer"][0]))
+        answer = found.get(question["id"])
+        points.append(answer is not None and exact(answer, question))
+        sure = answer is not None and answer.confidence >= SURE
+        both.append(points[-1] if sure else reads[-1])
+    figures = {"reader": mean(reads), "pointing": mean(points), "both": mean(both)}
+    report("lookups given the table, exact", {"questions": len(asked), **figures})
+
+
 def main() -> None:
     rows = lines("tatqa", "dev", "corpus.jsonl")
+    given(rows)
     asked = [q for q in of_cells(rows) if not fitted(q["context"])]
     with CogAgent(home=tempfile.mkdtemp()) as agent:
         agent.ingest(sources(rows))

@@ -72,7 +72,7 @@ class Cell:
     @property
     def measured(self) -> bool:
         """It was read off an axis, not printed."""
-        return bool(self.ticks)
+        return self.error > 0
 
 
 @dataclass(frozen=True, slots=True)

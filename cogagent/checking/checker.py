@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,10 +23,12 @@ from cogagent.checking.weights import Weights, load
 from cogagent.models.base import TextEmbedder, Vectors
 from cogagent.types import (
     Citation,
+    CitedPart,
     Claim,
     Evidence,
     Objection,
     PageBox,
+    PartRole,
     Support,
     Verdict,
     first_page_box,
@@ -39,6 +42,14 @@ _SUPPORTING = 0.6
 _QUOTED = re.compile(r"^(?P<said>\S(?:[^\n]*\S)?) \[(?P<marker>\d{1,4})\]$", re.MULTILINE)
 
 
+class DraftPart(NamedTuple):
+    """A cell that an answerer points at, by its characters in the evidence."""
+
+    role: PartRole
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What an answerer says that a marker cites.
@@ -49,6 +60,7 @@ class Draft:
         page: The page it names; ``None`` if it names none.
         quote: The words it says stand there; empty if it gives none.
         start: The character of the evidence where they begin, where they may stand twice.
+        parts: The cells of the quoted row that are meant, and what names them.
     """
 
     marker: int
@@ -56,6 +68,7 @@ class Draft:
     page: int | None = None
     quote: str = ""
     start: int = 0
+    parts: tuple[DraftPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +296,8 @@ class _Run:
             if piece is None:
                 continue
             support = [s for claim in found for s in claim.support if s.marker == marker]
-            made.append(_citation(marker, piece, self.quotes.get(marker), support))
+            cited = _citation(marker, piece, self.quotes.get(marker), support)
+            made.append(_pointing(cited, piece, draft.parts) if draft and draft.parts else cited)
         return made
 
 
@@ -314,6 +328,22 @@ def _citation(
         match=quote.kind if quote is not None else ("exact" if end > start else "none"),
         score=quote.score if quote is not None else (support[0].score if support else 0.0),
     )  # fmt: skip
+
+
+def _pointing(citation: Citation, piece: Evidence, parts: Sequence[DraftPart]) -> Citation:
+    """A citation of a row that stands where the cells stand that are meant."""
+    cited = tuple(
+        CitedPart(
+            role=part.role, text=piece.text[part.start : part.end], page=one.page, box=one.box
+        )
+        for part in parts
+        for one in piece.locate(part.start, part.end)
+    )
+    boxes = tuple(dict.fromkeys(PageBox(page=part.page, box=part.box) for part in cited))
+    first = first_page_box(boxes)
+    return citation.model_copy(
+        update={"parts": cited, "boxes": boxes, "page": first.page, "box": first.box}
+    )
 
 
 def _pages(piece: Evidence, quote: Match | None) -> set[int]:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cogagent.checking.names import ROMAN, Name, related
-from cogagent.checking.numbers import Quantity, equal, quantities
 from cogagent.checking.pieces import Piece, What, around, content, is_year, years
+from cogagent.reading.quantities import Quantity, equal, quantities
 from cogagent.reading.question import words
 
 _REACH = 4.0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import combinations
 
-from cogagent.checking.numbers import Quantity, near
+from cogagent.reading.quantities import Quantity, near
 
 _CHANGE = re.compile(
     r"\b(?:increas|decreas|rose|rise|risen|fell|fall|fallen|grew|grow|growth|declin|drop|chang|"

@@ -12,10 +12,10 @@ from cogagent.checking.contexts import Standing, anchors, one_name, standings, v
 from cogagent.checking.contradiction import contradiction
 from cogagent.checking.derived import derive
 from cogagent.checking.names import Name, months, names
-from cogagent.checking.numbers import Quantity, equal, quantities
 from cogagent.checking.pieces import Piece, Span, content, is_year
 from cogagent.checking.weights import Floats, Weights
 from cogagent.models.base import Vectors
+from cogagent.reading.quantities import Quantity, equal, quantities
 from cogagent.reading.question import Word, stem, words
 from cogagent.types import Objection, Reason
 

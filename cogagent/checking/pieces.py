@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 
 from cogagent.checking.fold import Folded, fold
 from cogagent.checking.names import Known, Name, months, names
-from cogagent.checking.numbers import Quantity, dated, quantities, table_unit
 from cogagent.documents.sentences import sentences
+from cogagent.reading.quantities import Quantity, dated, quantities, table_unit
 from cogagent.reading.question import Word, words
 from cogagent.reading.tables import parse
 from cogagent.types import Evidence

@@ -12,9 +12,9 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from cogagent.checking.numbers import equal, quantities
 from cogagent.models.base import TextEmbedder
 from cogagent.reading.passage import Passage, RankedSentence, Reading, SpanScorer
+from cogagent.reading.quantities import equal, quantities
 from cogagent.reading.question import analyse, words
 
 FEATURES = (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from cogagent.documents.reading import LoadedSource
 from cogagent.indexes.store import Known, Store
 from cogagent.indexes.writing import Entry, Sighting
 from cogagent.models.base import TextEmbedder, Vectors
-from cogagent.types import Chunk, Element, Source
+from cogagent.types import Chunk, Element, Source, TileVectors
+
+Made = TypeVar("Made")
 
 PARSE_VERSION = 2
 """Raised when parsing or cutting changes, so that a home's documents are read anew."""
@@ -62,7 +65,7 @@ class Drafter:
         return (
             f"{PARSE_VERSION} {loaded.source.media_type or loaded.media_type} "
             f"tokens={self._settings.chunks.tokens} ocr={parse.ocr}@{parse.ocr_dpi} "
-            f"pictures@{parse.picture_dpi}"
+            f"pictures@{parse.picture_dpi} tiles={parse.tiles}"
         )
 
     def parse(self, loaded: LoadedSource, heard: Callable[[Element], None]) -> list[Element]:
@@ -111,7 +114,8 @@ class Drafter:
             ],
             chunks=chunks,
             text_vectors=self._no_vectors(),
-            image_vectors=_image_vectors(elements, chunks),
+            image_vectors=_of_pictures(chunks, _vectors(elements)),
+            tiles=_of_pictures(chunks, _tiles(elements)),
             data=self.kept(loaded),
         )
         return Draft(entry, self._earlier(known), source)
@@ -122,8 +126,15 @@ class Drafter:
             piece.model_copy(update={"element": unseen.order})
             for piece in self._chunks(seen, unseen.context)
         ]
-        vectors = _image_vectors(seen, chunks)
-        made = Sighting(document, unseen.order, seen, chunks, self._no_vectors(), vectors)
+        made = Sighting(
+            document=document,
+            order=unseen.order,
+            elements=seen,
+            chunks=chunks,
+            text_vectors=self._no_vectors(),
+            image_vectors=_of_pictures(chunks, _vectors(seen)),
+            tiles=_of_pictures(chunks, _tiles(seen)),
+        )
         return Draft(made)
 
     def copy(self, source: Source, loaded: LoadedSource, twin: str) -> Draft:
@@ -188,13 +199,22 @@ def heading(title: str, uri: str) -> str:
     return f"{title} ({name})"
 
 
-def _image_vectors(elements: Iterable[Element], chunks: Sequence[Chunk]) -> dict[int, Vectors]:
-    """The pictures' vectors, by the position of their chunks."""
-    vectors = {item.order: item.vector for item in elements if item.vector is not None}
+def _vectors(elements: Iterable[Element]) -> dict[int, Vectors]:
+    """The pictures' vectors, by their order."""
+    return {item.order: item.vector for item in elements if item.vector is not None}
+
+
+def _tiles(elements: Iterable[Element]) -> dict[int, TileVectors]:
+    """Those of their parts, by their order."""
+    return {item.order: item.tiles for item in elements if item.tiles is not None}
+
+
+def _of_pictures(chunks: Sequence[Chunk], made: Mapping[int, Made]) -> dict[int, Made]:
+    """What was made of pictures, by the position of their chunks instead of their order."""
     return {
-        position: vectors[piece.element]
+        position: made[piece.element]
         for position, piece in enumerate(chunks)
-        if piece.kind == "image" and piece.element in vectors
+        if piece.kind == "image" and piece.element is not None and piece.element in made
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogagent.checking.numbers import equal, quantities, table_unit
+from cogagent.reading.quantities import equal, quantities, table_unit
 
 
 def only(text: str):

@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogagent.geometry import Box
+from cogagent.grid import Cell, Grid, Header, Place
+from cogagent.reading.grids.answerer import SURE, Declined, GridAnswer, GridAnswerer
+from cogagent.reading.grids.asking import asked_of
+from cogagent.reading.passage import FloatArray, IntArray
+
+Make = Callable[..., Grid]
+YEARS = ["2016", "2017", "2018", "2019", "2020"]
+
+
+@pytest.fixture
+def gas(make: Make) -> Grid:
+    values = [[86, 50], [52.5, 42], [62.77, 34.29], [37.85, 35.22], [31, 37]]
+    return make(YEARS, ["In Italy", "Outside Italy"], values, value_title="Sales in billions")
+
+
+@pytest.fixture
+def exports(make: Make) -> Grid:
+    rows = ["Brazil", "Viet Nam", "Colombia", "Indonesia", "Other"]
+    return make(rows, [""], [[37.5], [27.5], [13.5], [7.2], [3.1]], unit="million bags")
+
+
+def told(question: str, grid: Grid) -> GridAnswer:
+    answer = GridAnswerer().answer(question, grid)
+    assert isinstance(answer, GridAnswer), answer
+    return answer
+
+
+def test_a_value_is_looked_up_where_row_and_column_meet(gas: Grid) -> None:
+    answer = told("How much gas was sold in Italy in 2019?", gas)
+    assert (answer.short, answer.value, answer.operation) == ("37.85", 37.85, "lookup")
+    assert answer.said == "2019, In Italy: 37.85"
+    roles = [(step.role, step.place.text) for step in answer.steps]
+    assert roles == [
+        ("row", "2019"), ("column", "In Italy"), ("value", "37.85"), ("unit", "Sales in billions")
+    ]  # fmt: skip
+    assert all(step.place.boxes and step.place.span for step in answer.steps[:3])
+    assert answer.confidence >= SURE
+
+
+def test_a_year_that_the_axis_does_not_reach_is_declined(gas: Grid) -> None:
+    answer = GridAnswerer().answer("How much gas was sold in Italy in 2031?", gas)
+    assert isinstance(answer, Declined)
+    assert "time" in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("question", "short"),
+    [
+        ("Which country exported the most coffee?", "Brazil"),
+        ("What was the second largest exporter?", "Viet Nam"),
+        ("Which country had the lowest exports?", "Indonesia"),
+        ("In what country were 13.5 million bags exported?", "Colombia"),
+        ("Which country exported almost twenty-eight million bags?", "Viet Nam"),
+        ("How many bags did Indonesia export?", "7.2"),
+        ("How many bags did Vietnam export?", "27.5"),
+        ("How many countries exported more than 10 million bags?", "3"),
+        ("How many more bags did Brazil export than Colombia?", "24"),
+        ("What is the sum of the exports of Brazil and Colombia?", "51"),
+        ("What is the ratio of Brazil to Colombia?", "2.78"),
+        ("What is the average of Brazil and Colombia?", "25.5"),
+        ("Did Brazil export more than Indonesia?", "Yes"),
+        ("Did Indonesia export more than Brazil?", "No"),
+        ("Did Indonesia export more than 7 million bags?", "Yes"),
+    ],
+)
+def test_questions_of_every_kind(exports: Grid, question: str, short: str) -> None:
+    assert told(question, exports).short == short
+
+
+@pytest.mark.parametrize(
+    ("question", "short"),
+    [
+        ("In what year was most gas sold in Italy?", "2016"),
+        ("When was the least gas sold outside Italy?", "2018"),
+        ("What was the change in sales outside Italy from 2018 to 2019?", "0.93"),
+        ("What was the percentage change in sales in Italy from 2018 to 2019?", "-39.7 %"),
+        ("By how much did sales in Italy decrease between 2018 and 2019?", "24.92"),
+        ("What were the average sales in Italy from 2018 to 2020?", "43.8733"),
+        ("What was sold in Italy in the previous year?", "37.85"),
+        ("What was sold outside Italy in the last year?", "37"),
+        ("What year did the sales in Italy amount to 52.5?", "2017"),
+        ("What were the sales in Italy in 2018 and 2017 respectively?", "62.77; 52.5"),
+        ("In which years were the sales in Italy above 60?", "2016; 2018"),
+        ("How many years are shown?", "5"),
+        ("Did sales in Italy increase or decrease from 2016 to 2020?", "decrease"),
+        ("Did sales outside Italy increase from 2018 to 2020?", "Yes"),
+        ("Did sales in Italy increase between 2016 and 2018?", "No"),
+        ("Which years does the chart show?", "2016; 2017; 2018; 2019; 2020"),
+    ],
+)
+def test_questions_over_time(gas: Grid, question: str, short: str) -> None:
+    assert told(question, gas).short == short
+
+
+def test_a_difference_shows_its_working_and_points_at_both_values(gas: Grid) -> None:
+    answer = told("How much more was sold in Italy than outside Italy in 2018?", gas)
+    assert answer.said == "62.77 - 34.29 = 28.48 (2018, In Italy and Outside Italy)"
+    values = [step.place.text for step in answer.steps if step.role == "value"]
+    assert values == ["62.77", "34.29"]
+    assert answer.value == pytest.approx(28.48)
+
+
+def test_a_chart_of_increases_is_no_sum(make: Make) -> None:
+    grid = make(YEARS, [""], [[1.1], [2.2], [3.3], [1.36], [0.4]], value_title="Growth rate")
+    answer = told("How much did the population increase in 2019?", grid)
+    assert (answer.operation, answer.short) == ("lookup", "1.36")
+
+
+def test_a_superlative_in_what_is_charted_does_not_hide_the_year(make: Make) -> None:
+    grid = make(YEARS, [""], [[5], [4], [3], [2], [1]], value_title="Lowest price in euros")
+    assert told("What was the lowest price in 2018?", grid).short == "3"
+
+
+def test_the_largest_increase_compares_changes(make: Make) -> None:
+    grid = make(["Croatia", "Spain", "Denmark"], ["2019", "2018"], [[30, 31], [26, 24], [15, 10]])
+    answer = told("What country had the largest increase between 2018 and 2019?", grid)
+    assert answer.short == "Denmark"
+
+
+def test_the_height_of_a_stack_is_its_parts_together(make: Make) -> None:
+    grid = make(["2019", "2020"], ["Retail", "Online"], [[3, 1], [4, 2.5]], stacked=True)
+    answer = told("What was the revenue in 2020?", grid)
+    assert (answer.short, answer.operation) == ("6.5", "sum")
+
+
+def test_a_series_is_found_by_its_colour(make: Make) -> None:
+    grid = make(["2019"], ["Retail", "Online"], [[3, 1]])
+    painted = [
+        Header(h.text, h.places, h.levels, colour=c)
+        for h, c in zip(grid.columns, ("red", "blue"), strict=True)
+    ]
+    grid = Grid("bar", grid.rows, tuple(painted), grid.cells)
+    assert told("What is the value of the blue bar in 2019?", grid).short == "1"
+
+
+def test_a_measured_value_tells_how_exact_it_is(make: Make) -> None:
+    tick = Place("40,000", (Box(0.1, 0.1, 0.2, 0.2),))
+    cell = Cell(Place("", (Box(0.3, 0.3, 0.4, 0.4),)), 37480.0, 300.0, (tick,))
+    base = make(["2019", "2020"], [""], [[1], [2]])
+    answer = told("How many in 2020?", Grid("bar", base.rows, base.columns, {(1, 0): cell}))
+    assert answer.short == "37,500"
+    assert "read off the axis, ±300" in answer.said
+    assert answer.error == 300.0
+    assert [step.place for step in answer.steps if step.role == "axis"] == [tick]
+
+
+@pytest.mark.parametrize(
+    ("label", "question"),
+    [
+        ("Pokémon GO", "How many people used Pokmon GO?"),
+        ("Estée Lauder", "What was the share of Este Lauder?"),
+        ("United States", "What was the share of the U.S.?"),
+        ("US", "What was the share of the United States?"),
+        ("EU27", "What was the share of the European Union?"),
+        ("Customs andBorder Protection", "How much did Customs and Border Protection receive?"),
+        ("Canada", "What was the share of Canadian firms?"),
+        ("Wayfalr", "What was the revenue of Wayfair?"),
+    ],
+)
+def test_labels_are_found_in_other_spellings(make: Make, label: str, question: str) -> None:
+    grid = make(["Peru", label, "Chile"], [""], [[1], [2], [3]])
+    assert told(question, grid).short == "2"
+
+
+def test_fiscal_years_and_seasons_are_found(make: Make) -> None:
+    grid = make(["05/06", "06/07", "2007/08"], [""], [[1], [2], [3]])
+    assert told("What was the price in 2005/06?", grid).short == "1"
+    assert told("What was the price in 2007/2008?", grid).short == "3"
+    halves = make(["S1 2019", "S2 2019"], [""], [[1], [2]])
+    assert told("What was the price in the second half of 2019?", halves).short == "2"
+
+
+def test_what_is_written_nowhere_lowers_the_confidence(exports: Grid) -> None:
+    known = told("How many bags did Indonesia export?", exports)
+    strange = told("How many purple submarines did Indonesia christen in Paris?", exports)
+    assert strange.short == known.short
+    assert strange.confidence < known.confidence
+    assert "submarines" in strange.unmatched
+
+
+def test_an_unnamed_row_is_never_sure(exports: Grid) -> None:
+    answer = GridAnswerer().answer("How many bags did Uruguay export?", exports)
+    assert isinstance(answer, Declined) or answer.confidence < SURE
+
+
+class Synonyms:
+    """An encoder that knows one pair of words."""
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        rows = [[1.0, 0.0] if {"Spanish", "Spain"} & set(t.split()) else [0.0, 1.0] for t in texts]
+        return np.asarray(rows, dtype=np.float32)
+
+    def token_states(self, texts: Sequence[str]) -> Sequence[tuple[FloatArray, IntArray]]:
+        raise NotImplementedError
+
+
+def test_the_embedder_finds_a_label_in_other_words(make: Make) -> None:
+    grid = make(["France", "Spain", "Italy"], [""], [[1], [2], [3]])
+    answer = GridAnswerer(Synonyms()).answer("What share of Spanish customers?", grid)
+    assert isinstance(answer, GridAnswer)
+    assert answer.short == "2"
+
+
+@pytest.mark.parametrize("question", ["", "?", "   ", "the of and", "\ud800", "a" * 20_000])
+def test_hostile_questions_do_no_harm(exports: Grid, question: str) -> None:
+    assert GridAnswerer().answer(question, exports) is not None
+
+
+def test_an_empty_grid_is_declined() -> None:
+    assert isinstance(GridAnswerer().answer("How many?", Grid("bar", (), (), {})), Declined)
+
+
+def test_a_long_question_over_a_long_grid_takes_no_longer_than_it_should(make: Make) -> None:
+    rows = [f"Town number {n} on the river" for n in range(5000)]
+    grid = make(rows, [""], [[n] for n in range(5000)])
+    question = "How many live in town 4321 " + "on the river " * 2000 + "?"
+    start = time.perf_counter()
+    answer = told(question, grid)
+    assert answer.short == "4321"
+    assert time.perf_counter() - start < 5.0
+
+
+def is_name(word: str) -> bool:
+    """Whether a word only names something: no month, no "most", no "total"."""
+    asked = asked_of(f"Any {word}?")
+    plain = not (asked.working or asked.pick or asked.periods or asked.numbers or asked.sum)
+    return plain and asked.words[1].content
+
+
+names = st.lists(
+    st.text(string.ascii_lowercase, min_size=5, max_size=9).map(str.title).filter(is_name),
+    min_size=6, max_size=12, unique_by=lambda name: name[:3],
+)  # fmt: skip
+numbers = st.integers(-10_000, 10_000)
+
+
+@given(names, st.data())
+def test_exact_labels_find_their_cell(found: list[str], data: st.DataObject) -> None:
+    half = len(found) // 2
+    rows, columns = found[:half], found[half:]
+    grid = _grid(rows, columns, data)
+    r = data.draw(st.integers(0, len(rows) - 1))
+    c = data.draw(st.integers(0, len(columns) - 1))
+    answer = GridAnswerer().answer(f"How many {rows[r]} of {columns[c]}?", grid)
+    assert isinstance(answer, GridAnswer)
+    assert answer.value == grid.cells[r, c].value
+    assert answer.steps[-1].place == grid.cells[r, c].place
+
+
+@given(names, st.data(), st.sampled_from(["difference between", "sum of"]))
+def test_sums_and_differences_are_right(found: list[str], data: st.DataObject, words: str) -> None:
+    grid = _grid(found, [""], data)
+    a, b = data.draw(st.permutations(range(len(found))))[:2]
+    answer = GridAnswerer().answer(f"What is the {words} {found[a]} and {found[b]}?", grid)
+    assert isinstance(answer, GridAnswer)
+    first, second = grid.cells[a, 0].value, grid.cells[b, 0].value
+    assert first is not None
+    assert second is not None
+    assert answer.value == (first + second if words == "sum of" else first - second)
+    assert [s.place for s in answer.steps if s.role == "value"] == [
+        grid.cells[a, 0].place,
+        grid.cells[b, 0].place,
+    ]
+
+
+@given(st.text(max_size=80), st.lists(st.text(max_size=12), min_size=1, max_size=6), st.data())
+def test_no_question_or_label_breaks_it(
+    question: str, labels: list[str], data: st.DataObject
+) -> None:
+    answer = GridAnswerer().answer(question, _grid(labels, ["", "2019"], data))
+    if isinstance(answer, GridAnswer):
+        assert 0.0 <= answer.confidence <= 1.0
+
+
+def _grid(rows: list[str], columns: list[str], data: st.DataObject) -> Grid:
+    cells = {
+        (r, c): Cell(Place(f"{value}", (), (r, c)), float(value))
+        for r in range(len(rows))
+        for c in range(len(columns))
+        for value in [data.draw(numbers)]
+    }
+    made = [[Header(text, (Place(text),), (text,)) for text in texts] for texts in (rows, columns)]
+    return Grid("bar", tuple(made[0]), tuple(made[1]), cells)
