@@ -11,7 +11,6 @@ seen on questions that were not looked at.
 
 from __future__ import annotations
 
-import random
 import sys
 import tempfile
 import time
@@ -19,12 +18,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.common import distinct, lines, mean, percentile, qrels, recall, report
+from benchmarks.common import distinct, interval, lines, mean, percentile, qrels, recall, report
 from cogagent import CogAgent, Evidence, Source
 
 DEPTH = 24
 """Pieces of evidence of a single search; a search of a run brings as many."""
-_RESAMPLED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +83,6 @@ def main(names: Sequence[str]) -> None:
         ]
         low, high = interval(gained)
         print(f"{name}: rules gains {mean(gained):+.3f} [{low:+.3f}, {high:+.3f}]", flush=True)
-
-
-def interval(values: Sequence[float], share: float = 0.95) -> tuple[float, float]:
-    """Where the mean lies with so much probability, by resampling; always the same."""
-    chance = random.Random(0)
-    means = [mean(chance.choices(values, k=len(values))) for _ in range(_RESAMPLED)]
-    return percentile(means, (1 - share) / 2), percentile(means, (1 + share) / 2)
 
 
 def _searched(agent: CogAgent, question: str) -> Ran:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cogagent.pipelines.metrics import holds, ndcg, recall, token_f1
 
 __all__ = [
-    "data", "distinct", "holds", "lines", "mean", "ndcg", "percentile", "qrels", "recall",
-    "report", "token_f1",
+    "data", "distinct", "holds", "interval", "lines", "mean", "ndcg", "percentile", "qrels",
+    "recall", "report", "token_f1",
 ]  # fmt: skip
+_RESAMPLED = 10_000
 ROOT = Path(os.environ.get("COGAGENT_BENCH_DATA", "../shared/data"))
 
 
@@ -55,6 +57,13 @@ def mean(values: Iterable[float]) -> float:
     """Arithmetic mean; 0 of nothing."""
     collected = list(values)
     return sum(collected) / len(collected) if collected else 0.0
+
+
+def interval(values: Sequence[float], share: float = 0.95) -> tuple[float, float]:
+    """Where the mean lies with so much probability, by resampling; always the same."""
+    chance = random.Random(0)
+    means = [mean(chance.choices(values, k=len(values))) for _ in range(_RESAMPLED)]
+    return percentile(means, (1 - share) / 2), percentile(means, (1 + share) / 2)
 
 
 def percentile(values: Iterable[float], share: float) -> float:

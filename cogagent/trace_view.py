@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.tree import Tree
 
-from cogagent.pipelines.recording import RecordedCall, Trace
+from cogagent.pipelines.recording import RecordedCall, Said, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,12 +108,20 @@ def _calls(branch: Tree, calls: Iterable[RecordedCall], *, prompts: bool) -> Non
         if call.error is not None:
             asked.add(f"[red]{_line(call.error.code)}[/red]: {_line(call.error.message)}")
         for message in call.messages if prompts else ():
-            seen = f" with {message.pictures} pictures" if message.pictures else ""
+            seen = _pictures(message)
             asked.add(f"{_line(message.role)}{seen}: {_whole(message.text)}")
         written = call.reply.text if call.reply is not None else call.written
         if written:
             cut = "" if call.reply is not None else ", then was cut short"
             asked.add(f"wrote{cut}: {_whole(written) if prompts else _line(written)}")
+
+
+def _pictures(message: Said) -> str:
+    """The pictures of a message, each with its size."""
+    if not message.pictures:
+        return ""
+    sizes = ", ".join(f"{width}x{height}" for width, height in message.sizes)
+    return f" with {message.pictures} pictures{f' ({sizes})' if sizes else ''}"
 
 
 def _answer(root: Tree, answer: Answer) -> None:

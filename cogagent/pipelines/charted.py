@@ -6,14 +6,17 @@ language model; here every label and value also keeps its place on the page.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from cogagent.geometry import Box, make_box, place
 from cogagent.grid import Cell, Grid, Header, Place
+from cogagent.reading.values import number
 from cogagent.types import Words
 
+_NUMBER = re.compile(r"\d(?:[\d\s.,'\u2019]{0,24}\d)?")
 ABOUT = "\u2248"
 """Before a value that was read off an axis; behind it stands how sure that is."""
 _VALUES = "value"
@@ -51,8 +54,8 @@ def charted(grid: Grid, box: Box, page: int) -> tuple[str, Words]:
         else [(first.text, first.boxes), alone]
     )
     percent = grid.unit == "%"
-    for number, row in enumerate(grid.rows):
-        cells = (grid.cells.get((number, column)) for column in range(len(grid.columns)))
+    for at, row in enumerate(grid.rows):
+        cells = (grid.cells.get((at, column)) for column in range(len(grid.columns)))
         writer.line([_said(row), *(_value(cell, percent=percent) for cell in cells)])
     return writer.text, writer.words()
 
@@ -68,11 +71,25 @@ def _value(cell: Cell | None, *, percent: bool) -> tuple[str, Sequence[Box]]:
     if cell is None:
         return "", ()
     if not cell.measured or cell.value is None:
-        return cell.place.text, cell.place.boxes
+        return _printed(cell), cell.place.boxes
     digits = _digits(cell.error)
     unit = "%" if percent else ""
-    text = f"{ABOUT} {cell.value:,.{digits}f}{unit} \u00b1 {cell.error:,.{digits + 1}f}{unit}"
+    finer = digits + 1 if digits else 0
+    text = f"{ABOUT} {cell.value:,.{digits}f}{unit} \u00b1 {cell.error:,.{finer}f}{unit}"
     return text, [*cell.place.boxes, *(box for tick in cell.ticks for box in tick.boxes)]
+
+
+def _printed(cell: Cell) -> str:
+    """A value as it was printed, but for what sets its thousands apart: that is a comma."""
+    text = cell.place.text
+    if cell.value is None or number(text) == cell.value:
+        return text
+    digits = _NUMBER.search(text)
+    if digits is None:
+        return text
+    decimals = len(digits[0].rpartition(".")[2]) if "." in digits[0] else 0
+    before = text[: digits.start()].rstrip("-\u2212\u2013+(")
+    return f"{before}{cell.value:,.{decimals}f}{text[digits.end() :].lstrip(')')}"
 
 
 def _digits(error: float) -> int:
@@ -95,8 +112,8 @@ class _Writer:
         if not any(text for text, _ in shown):
             return
         self.text += "\n" if self.text else ""
-        for number, (text, boxes) in enumerate(shown):
-            self.text += " | " if number else ""
+        for at, (text, boxes) in enumerate(shown):
+            self.text += " | " if at else ""
             start = len(self.text)
             self.text += text
             if text:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from cogagent.checking.checker import Checker, Draft
+from cogagent.checking.checker import Checked, Checker, Draft, DraftPart
 from cogagent.checking.injection import warnings
 from cogagent.checking.marking import NOTHING_LEFT, mark, outcome, strip
 from cogagent.pipelines.choices import level
 from cogagent.pipelines.choosing import Chooser
+from cogagent.pipelines.pointed import PLAIN, CellAnswer, cells_answer
+from cogagent.pipelines.pointed import drafts as cell_drafts
+from cogagent.reading.grids.answerer import GridAnswerer
 from cogagent.reading.passage import Passage, Reading
 from cogagent.reading.pictures import read_pictures
 from cogagent.reading.reader import ExtractiveReader
@@ -101,15 +104,23 @@ class ExtractiveComposer:
 
     Args:
         reader: Finds the sentence, row or tag that answers.
+        cells: Finds the cells of charts and tables that answer; ``None`` to do without.
         checker: Checks the quotes like any answer.
         chooser: Tells choices apart.
         strict: Leave out what is not borne out, instead of marking it.
     """
 
     def __init__(
-        self, reader: ExtractiveReader, checker: Checker, chooser: Chooser, *, strict: bool = False
+        self,
+        reader: ExtractiveReader,
+        checker: Checker,
+        chooser: Chooser,
+        cells: GridAnswerer | None = None,
+        *,
+        strict: bool = False,
     ) -> None:
         self._reader = reader
+        self._cells = cells
         self._checker = checker
         self._chooser = chooser
         self._strict = strict
@@ -135,13 +146,21 @@ class ExtractiveComposer:
         if len(questions) < 2:
             questions = [asked.question]
         passages = _passages(evidence)
-        findings = [(part, self._find(part, passages)) for part in questions]
-        answered = [reading for _, reading in findings if reading is not None and reading.answered]
+        findings = [(part, self._found(part, passages, evidence)) for part in questions]
+        answered = [
+            _quote(found, evidence) if isinstance(found, Reading) else found
+            for _, found in findings
+            if isinstance(found, CellAnswer) or (found is not None and found.answered)
+        ]
         if not answered:
-            return _abstention(evidence, findings[0][1])
-        missed = [part for part, reading in findings if reading is None or not reading.answered]
-        shorts = [_short(reading, evidence) for reading in answered]
-        return self._quoted(answered, shorts, missed, evidence)
+            nearest = findings[0][1]
+            return _abstention(evidence, nearest if isinstance(nearest, Reading) else None)
+        missed = [
+            part
+            for part, found in findings
+            if found is None or (isinstance(found, Reading) and not found.answered)
+        ]
+        return self._quoted(answered, missed, evidence)
 
     def _chosen(
         self, question: str, evidence: Sequence[Evidence], choices: Sequence[str]
@@ -158,8 +177,23 @@ class ExtractiveComposer:
             composed = _abstention(evidence, reading)
         else:
             speaking = replace(reading, passage=place.passage, start=place.start, end=place.end)
-            composed = self._quoted([speaking], [choices[chosen.best]], [], evidence)
+            quote = _Quote(speaking, choices[chosen.best])
+            composed = self._quoted([quote], [], evidence)
         return replace(composed, distribution=distribution)
+
+    def _found(
+        self, question: str, passages: Sequence[Passage], evidence: Sequence[Evidence]
+    ) -> Reading | CellAnswer | None:
+        """The sentence, row or cells that answer ``question``."""
+        seen = read_pictures(question, passages)
+        if seen is not None:
+            return seen
+        reading = self._find(question, passages)
+        cells = None if self._cells is None else cells_answer(question, evidence, self._cells)
+        if cells is None or reading is None or not reading.answered:
+            return cells or reading
+        surer = cells.answer.confidence >= reading.confidence
+        return cells if surer or reading.passage == cells.passage else reading
 
     def _find(self, question: str, passages: Sequence[Passage]) -> Reading | None:
         """What answers ``question``; its passage number counts in the evidence."""
@@ -169,42 +203,112 @@ class ExtractiveComposer:
 
     def _quoted(
         self,
-        readings: Sequence[Reading],
-        shorts: Sequence[str],
+        found: Sequence[_Quote | CellAnswer],
         missed: Sequence[str],
         evidence: Sequence[Evidence],
     ) -> Composed:
         """A line for each place that answers, checked; then what was not found."""
-        drafts: dict[tuple[int | None, int, int], Draft] = {}
-        lines, answers = [], []
-        for reading, short in zip(readings, shorts, strict=True):
-            place = (reading.passage, reading.start, reading.end)
-            draft = drafts.setdefault(place, _draft(len(drafts) + 1, reading, evidence))
-            lines.append(f"{' '.join(draft.quote.split())} [{draft.marker}]")
-            answers.append((draft.marker, short))
+        drafts: dict[tuple[str, int, tuple[DraftPart, ...]], Draft] = {}
+        answers: list[_Written] = []
+        for one in found:
+            if isinstance(one, _Quote):
+                wanted = [_draft(1, one.reading, evidence)]
+            else:
+                wanted = cell_drafts(one, evidence)
+            markers = []
+            for draft in wanted:
+                key = (draft.evidence_id, draft.start, draft.parts)
+                kept = drafts.setdefault(key, replace(draft, marker=len(drafts) + 1))
+                markers.append(kept.marker)
+            answers.append(_Written(tuple(markers), one))
         ids = {draft.evidence_id for draft in drafts.values()}
         cited = [piece for piece in evidence if piece.id in ids]
-        checked = self._checker.check("\n".join(lines), cited, drafts.values())
+        lines = [f"{' '.join(draft.quote.split())} [{draft.marker}]" for draft in drafts.values()]
+        checked = _worked(self._checker.check("\n".join(lines), cited, drafts.values()), answers)
         reached = outcome(checked.claims, strict=self._strict)
         text = strip(checked) if self._strict else mark(checked)
         if missed:
             text = "\n".join([text or NOTHING_LEFT, "Not found: " + " ".join(missed)])
-        kept = {
+        stand = {
             marker
             for claim in checked.claims
             for marker in claim.markers
             if claim.verdict == "supported" or not self._strict
         }
         return Composed(
-            outcome="partial" if missed and kept else reached,
+            outcome="partial" if missed and stand else reached,
             text=text or NOTHING_LEFT,
-            short="; ".join(dict.fromkeys(s for marker, s in answers if s and marker in kept)),
-            citations=tuple(c for c in checked.citations if c.marker in kept),
-            closest=checked.citations[0] if checked.citations and not kept else None,
-            confidence=min(reading.confidence for reading in readings),
+            short="; ".join(
+                dict.fromkeys(
+                    one.short for one in answers if one.short and stand.issuperset(one.markers)
+                )
+            ),
+            citations=tuple(c for c in checked.citations if c.marker in stand),
+            closest=checked.citations[0] if checked.citations and not stand else None,
+            confidence=min(one.confidence for one in answers),
             claims=checked.claims,
             warnings=tuple(warnings(cited)),
         )
+
+
+class _Quote(NamedTuple):
+    """A sentence or row that answers, and the answer in it."""
+
+    reading: Reading
+    short: str
+
+
+class _Written(NamedTuple):
+    """An answer with the markers of what it rests on."""
+
+    markers: tuple[int, ...]
+    found: _Quote | CellAnswer
+
+    @property
+    def short(self) -> str:
+        found = self.found
+        return found.short if isinstance(found, _Quote) else found.answer.short
+
+    @property
+    def confidence(self) -> float:
+        found = self.found
+        return found.reading.confidence if isinstance(found, _Quote) else found.answer.confidence
+
+    @property
+    def working(self) -> str:
+        """How it follows from more than is quoted; empty where it stands in a quote."""
+        found = self.found
+        plain = isinstance(found, _Quote) or found.answer.operation in PLAIN
+        return "" if plain or isinstance(found, _Quote) else found.answer.said
+
+
+def _worked(checked: Checked, answers: Sequence[_Written]) -> Checked:
+    """The answer with a line for each that was worked out from what it quotes.
+
+    The program has done that itself, from numbers that stand in the quotes: what is left
+    to check is whether the quotes are there.
+    """
+    text, claims = checked.text, list(checked.claims)
+    stand = {
+        marker for claim in claims for marker in claim.markers if claim.verdict == "supported"
+    }
+    for answer in answers:
+        if not answer.working:
+            continue
+        line = f"{answer.working} [{', '.join(map(str, answer.markers))}]"
+        text = f"{text}\n{line}"
+        claims.append(
+            Claim(
+                text=line, start=len(text) - len(line), end=len(text), markers=answer.markers,
+                verdict="supported" if stand.issuperset(answer.markers) else "unsupported",
+                derived=(answer.working,),
+            )
+        )  # fmt: skip
+    return replace(checked, text=text, claims=tuple(claims))
+
+
+def _quote(reading: Reading, evidence: Sequence[Evidence]) -> _Quote:
+    return _Quote(reading, _short(reading, evidence))
 
 
 def _passages(evidence: Sequence[Evidence]) -> list[Passage]:

@@ -44,6 +44,25 @@ def recall(ranking: Sequence[str], relevant: Collection[str], k: int) -> float:
     return len(set(relevant).intersection(ranking[:k])) / len(relevant) if relevant else 0.0
 
 
+def relaxed(answer: str, gold: str) -> bool:
+    """ChartQA's relaxed accuracy: a number within 5 %, otherwise the same words.
+
+    Masry et al. 2022 (arXiv 2203.10244), section 5. Signs of percent and currency, and
+    what sets thousands apart, are no part of a number; nor is the error behind a measured one.
+    """
+    said, wanted = _number(answer), _number(gold)
+    if said is None or wanted is None:
+        return answer.strip().casefold() == gold.strip().casefold()
+    return abs(said - wanted) <= 0.05 * abs(wanted)
+
+
+def _number(text: str) -> float | None:
+    """The number that a text is, if it is nothing more."""
+    plain = re.sub(r"[%$\u20ac\u00a3\u2248\s]|\u00b1.*", "", text).replace("\u2212", "-")
+    plain = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", plain)
+    return float(plain) if re.fullmatch(r"[-+]?(?:\d+\.?\d*|\.\d+)", plain) else None
+
+
 def tokens(text: str) -> list[str]:
     """Words in lower case, without punctuation and articles."""
     plain = "".join(" " if char in _PUNCTUATION else char for char in text.lower())

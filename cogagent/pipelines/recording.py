@@ -47,6 +47,8 @@ class Said(Record):
     role: str
     text: str
     pictures: int = 0
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Width and height of each picture as it was shown, in pixels."""
 
 
 class RecordedCall(Record):
@@ -190,7 +192,12 @@ class Recorder:
     def call(self, call: ModelCall) -> None:
         """A model was asked."""
         shown = [
-            Said(role=message.role, text=message.text, pictures=len(message.pictures))
+            Said(
+                role=message.role,
+                text=message.text,
+                pictures=len(message.pictures),
+                sizes=tuple(raster.size for raster in message.pictures),
+            )
             for message in call.messages
         ]
         kept = call.reply
