@@ -57,6 +57,8 @@ class Asked:
         as_of: It says "A as a share of B", so that the first is the part.
         percent: It asks for a share, or a change in per cent, as it stands.
         down: It asks by how much something fell.
+        versus: 1 if it asks how much more the first is than the second, -1 how much less, 0
+            if it puts them in no such order.
         trend: It asks whether something rose or fell.
         working: Places in ``words`` that say what to do, and name nothing.
     """
@@ -83,6 +85,7 @@ class Asked:
     as_of: bool
     percent: bool
     down: bool
+    versus: int
     trend: bool
     working: frozenset[int]
 
@@ -134,6 +137,7 @@ def asked_of(question: str) -> Asked:
         as_of=bool(_AS_OF.search(text)),
         percent=taken.expected is AnswerType.PERCENT or "%" in text,
         down=bool(_DOWN.search(text)) and not _UP.search(text),
+        versus=_versus(text),
         trend=bool(_TREND.search(text)),
         working=_working(text, found),
     )
@@ -251,6 +255,12 @@ _COMPARATIVE = re.compile(
     r"|(?P<low>lower|smaller|less|fewer|shorter|worse|younger))\b(?P<than> than\b)?",
     re.IGNORECASE,
 )
+_VERSUS = re.compile(
+    r"\bhow (?:much|many) (?:[\w-]+ ){0,3}?"
+    r"(?:(?P<high>more|higher|larger|bigger|greater|longer|older)"
+    r"|(?P<low>less|fewer|lower|smaller|shorter|younger))\b.{1,200}?\bthan\b",
+    re.IGNORECASE,
+)
 _CHOOSING = re.compile(r"\b(?:which|who|where|when|what year)\b", re.IGNORECASE)
 _LAST = re.compile(r"\blast\b", re.IGNORECASE)
 _UNDER = r"less than|lower than|smaller than|fewer than|below|under|at most|up to|no more than"
@@ -275,6 +285,11 @@ def _picked(text: str, *, whether: bool) -> tuple[int, int]:
     if compared and (whether or (_CHOOSING.search(text) and not compared["than"])):
         return (-1 if compared["low"] else 1), 1
     return 0, 1
+
+
+def _versus(text: str) -> int:
+    found = _VERSUS.search(text)
+    return 0 if found is None else -1 if found["low"] else 1
 
 
 def _bounded(text: str, numbers: tuple[Stated, ...]) -> tuple[int, Stated] | None:

@@ -43,8 +43,11 @@ def reckon(asked: Asked, view: View, target: Target) -> Draft | None:
     if done is None:
         return None
     value, sign, operation = done
-    if asked.down and operation in ("difference", "change") and value < 0:
-        value = -value  # "by how much did it fall"
+    fell = asked.down and operation in ("difference", "change") and value < 0
+    if fell:  # "by how much did it fall"
+        value = -value
+        if operation == "difference":
+            operands.reverse()
     cells = [one.cell for one in operands]
     steps: list[Pointed] = []
     for one in operands:
@@ -59,7 +62,8 @@ def reckon(asked: Asked, view: View, target: Target) -> Draft | None:
     if operation == "average":
         parts = f"({parts}) / {len(cells)}"
     elif operation == "change":
-        parts = f"({plain(cells[1])} - {plain(cells[0])}) / {plain(cells[0])}"
+        to, since = (cells[0], cells[1]) if fell else (cells[1], cells[0])
+        parts = f"({plain(to)} - {plain(since)}) / {plain(cells[0])}"
     said = f"{parts} = {text}{' %' if percent else ''} ({_names(view, operands)})"
     return Draft(
         f"{text} %" if percent else text, value, operation, once(steps), said, sure,
@@ -128,6 +132,8 @@ def _several(
         return None
     if len(places) > 1:
         timed = all(axis.labels[place].periods for place in places)
+        if asked.versus and asked.sum == "difference":
+            return places[:2][:: asked.versus], 0.6 + 0.4 * aligned.margin
         if timed and asked.sum in ("difference", "change"):
             # What came less what was; a change is told from the first.
             places.sort(

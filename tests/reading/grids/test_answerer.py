@@ -112,6 +112,29 @@ def test_a_difference_shows_its_working_and_points_at_both_values(gas: Grid) -> 
     assert answer.value == pytest.approx(28.48)
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("How much more was sold in Italy in 2018 than in 2020?", "62.77 - {2020} = "),
+        ("How much less was sold in Italy in 2020 than in 2018?", "62.77 - {2020} = "),
+        ("By how much did sales in Italy fall from 2018 to 2020?", "62.77 - {2020} = "),
+    ],
+)
+def test_a_difference_has_the_sign_that_it_is_asked_with(
+    make: Make, question: str, said: str
+) -> None:
+    grid = make(YEARS, ["In Italy"], [[60.0], [61.0], [62.77], [50.0], [40.0]])
+    answer = told(question, grid)
+    assert answer.said.startswith(said.replace("{2020}", "40"))
+    assert answer.value == pytest.approx(22.77)
+
+
+def test_a_fall_in_per_cent_shows_its_working(make: Make) -> None:
+    grid = make(YEARS, ["In Italy"], [[60.0], [61.0], [50.0], [50.0], [40.0]])
+    answer = told("By what percentage did sales in Italy decrease from 2018 to 2020?", grid)
+    assert answer.said.startswith("(50 - 40) / 50 = 20 %")
+
+
 def test_a_chart_of_increases_is_no_sum(make: Make) -> None:
     grid = make(YEARS, [""], [[1.1], [2.2], [3.3], [1.36], [0.4]], value_title="Growth rate")
     answer = told("How much did the population increase in 2019?", grid)
