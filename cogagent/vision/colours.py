@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -100,6 +101,18 @@ def colours_of(raster: Raster) -> Colours:
         float(pixels[:, 0].mean()),
         bool(np.percentile(chroma, _NEARLY_ALL) < _GREY),
     )
+
+
+def name_of(colour: Sequence[float] | NDArray[np.floating]) -> str:
+    """The word for one colour.
+
+    Args:
+        colour: Red, green and blue, 0 to 255.
+    """
+    pixel = np.clip(np.round(np.asarray(colour, np.float64)), 0, 255).astype(np.uint8)
+    names, shades = _prototypes()
+    apart = ((shades - _lab(pixel.reshape(1, 3))) ** 2).sum(axis=1)
+    return tuple(_SHADES)[int(names[int(apart.argmin())])]
 
 
 @cache
