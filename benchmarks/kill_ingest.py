@@ -133,6 +133,7 @@ def amiss(home: Path, whole: Held, reported: set[str], number: int) -> Counter[s
         if agent.collections.list():
             chunks = store.catalogue.reader().execute("SELECT count(*) FROM chunks").fetchone()[0]
             found["disagreements"] += store.size("default", store.text) != chunks
+            found["disagreements"] += tiles_indexed(agent) != tiles_held(agent)
             now = held(agent)
             found["lost"] = len({uri for uri in reported if uri in whole} - now.keys())
             for uri, (unseen, pieces) in now.items():
@@ -149,7 +150,8 @@ def held(agent: CogAgent) -> Held:
     """What a home holds, without ids."""
     rows = agent._engine.store.catalogue.reader().execute(
         "SELECT d.uri, c.kind, c.page, c.text, c.context, c.caption, c.words, "
-        "count(v.chunk) FROM chunks c JOIN documents d ON d.id = c.document "
+        "count(v.chunk), (SELECT count(*) FROM tiles t WHERE t.chunk = c.id) "
+        "FROM chunks c JOIN documents d ON d.id = c.document "
         "LEFT JOIN vectors v ON v.chunk = c.id "
         "LEFT JOIN elements e ON e.document = d.id AND e.ord = c.element AND e.unseen "
         "WHERE e.id IS NULL GROUP BY c.id"
@@ -160,6 +162,18 @@ def held(agent: CogAgent) -> Held:
     for uri, *chunk in rows:
         found[uri][1][tuple(chunk)] += 1
     return found
+
+
+def tiles_held(agent: CogAgent) -> int:
+    """How many vectors of parts of pictures the catalogue has."""
+    rows = agent._engine.store.catalogue.reader().execute("SELECT count(*) FROM tiles")
+    return int(rows.fetchone()[0])
+
+
+def tiles_indexed(agent: CogAgent) -> int:
+    """How many the derived index has."""
+    store = agent._engine.store
+    return len(store._tiles(store.collection_id("default")))
 
 
 def answered(agent: CogAgent) -> list[tuple[object, ...]]:

@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
@@ -28,7 +28,7 @@ from pydantic import (
 )
 
 from cogagent.errors import InputError
-from cogagent.geometry import FULL_PAGE, Box, Boxes, make_box, merge_lines, to_pixels, union
+from cogagent.geometry import FULL_PAGE, Box, Boxes, make_box, merge_lines, place, to_pixels, union
 
 ElementKind = Literal["text", "table", "figure", "page", "image"]
 ChunkKind = Literal["text", "table", "image"]
@@ -223,7 +223,7 @@ class TileVectors:
 
     Attributes:
         made: How the picture was cut: the setting ``parse.tiles``.
-        boxes: Shape ``(n, 4)``, float32: fractions of the page that the picture is on.
+        boxes: Shape ``(n, 4)``, float32; where they are kept, in fractions of the page.
         vectors: Shape ``(n, dim)``, float32.
     """
 
@@ -233,6 +233,10 @@ class TileVectors:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def on_page(self, picture: Box) -> TileVectors:
+        """The same, of boxes in fractions of a picture that lies at ``picture`` on its page."""
+        return replace(self, boxes=np.clip(place(self.boxes, picture), 0.0, 1.0))
 
 
 class PlacedWord(Record):
@@ -467,7 +471,7 @@ class Evidence(Record):
     """The query that found it."""
     metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
     look: PictureKind | None = None
-    """Picture: what kind it looks like."""
+    """Picture, or what was read in one: what kind it looks like."""
     focus: PageFraction | None = None
     """Picture: the part of it that looks more like what was searched for than the whole does,
     on the page; ``None`` where none does."""

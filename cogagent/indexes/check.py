@@ -41,6 +41,12 @@ def faults(catalogue: Catalogue) -> Iterator[Fault]:
     ).fetchone()
     if lost:
         yield Fault(f"{lost} vectors belong to no passage", "Ingest into a new home.")
+    (astray,) = connection.execute(
+        "SELECT count(*) FROM tiles t LEFT JOIN vectors v ON v.space = t.space "
+        "AND v.collection = t.collection AND v.chunk = t.chunk WHERE v.chunk IS NULL"
+    ).fetchone()
+    if astray:
+        yield Fault(f"{astray} parts of pictures have no picture", "Run `cogagent reindex`.")
     for collection, name in connection.execute("SELECT id, name FROM collections").fetchall():
         (differing,) = connection.execute(
             # A contentless index keeps its row ids in this table.

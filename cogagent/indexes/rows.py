@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 
 from cogagent.geometry import Box, make_box
 from cogagent.indexes.spaces import unpack
-from cogagent.indexes.vectors import Ids
 from cogagent.types import Chunk, Document, Element, Evidence, TileVectors, Words
 
 CHUNK = "c.element, c.kind, c.text, c.page, c.context, c.caption, c.words, c.x0, c.y0, c.x1, c.y1"
@@ -110,20 +109,10 @@ def tiles(
     return made
 
 
-def tile_ids(connection: sqlite3.Connection, chunks: Ids) -> Ids:
-    """The ids of the parts of these chunks' pictures."""
+def tile_boxes(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Box]:
+    """Where parts of pictures are on their pages, by id; those that are gone are left out."""
     found = connection.execute(
-        "SELECT id FROM tiles WHERE chunk IN (SELECT value FROM json_each(?))",
-        (json.dumps(chunks.tolist()),),
+        "SELECT id, x0, y0, x1, y1 FROM tiles WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
     )
-    return np.fromiter((row[0] for row in found), np.int64)
-
-
-def tile_places(connection: sqlite3.Connection, ids: Ids) -> dict[int, tuple[int, Box]]:
-    """Chunk and box of parts of pictures, by id; ids that are gone are left out."""
-    found = connection.execute(
-        "SELECT id, chunk, x0, y0, x1, y1 FROM tiles "
-        "WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(ids.tolist()),),
-    )
-    return {key: (chunk, make_box(*box)) for key, chunk, *box in found}
+    return {key: make_box(*box) for key, *box in found}

@@ -7,13 +7,41 @@ import re
 import sqlite3
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.vectors import FaissIndex, Ids, Vectors
 
+TILES = "tiles of "
+"""With which the names begin of indexes of parts of pictures; the space's name follows."""
+
 _FILE = re.compile(r"(?P<stem>\d+-[0-9a-f]{12})\.(?P<generation>\d+)\.faiss")
+
+
+class Owners(NamedTuple):
+    """To which chunks the parts of pictures belong; arrays of one length.
+
+    Attributes:
+        tiles: Ids of parts, ascending.
+        chunks: The chunk of each.
+    """
+
+    tiles: Ids
+    chunks: Ids
+
+    def of(self, tiles: Ids) -> Ids:
+        """The chunks of these parts; 0, which none has, of a part that is gone."""
+        at = np.searchsorted(self.tiles, tiles)
+        known = at < len(self.tiles)
+        known[known] = self.tiles[at[known]] == tiles[known]
+        chunks = np.zeros(len(tiles), np.int64)
+        chunks[known] = self.chunks[at[known]]
+        return chunks
+
+
+_NO_OWNERS = Owners(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 class Spaces:
@@ -29,10 +57,18 @@ class Spaces:
         self._folder = folder
         self._catalogue = catalogue
         self._open: dict[tuple[int, str], tuple[FaissIndex, int]] = {}
+        self._owners: dict[tuple[int, str], tuple[Owners, int]] = {}
         self._lock = threading.Lock()
 
     def index(self, collection: int, space: str, dim: int) -> FaissIndex:
-        """The index of one collection and space, up to date with the catalogue."""
+        """The index of one collection and space, up to date with the catalogue.
+
+        Args:
+            collection: Its key in the catalogue.
+            space: Its name; after :data:`TILES`, the index of the parts of its pictures,
+                whose ids are those of the table ``tiles`` and not of chunks.
+            dim: Width of the vectors.
+        """
         connection = self._catalogue.reader()
         with self._lock:
             index, seen = self._open.get((collection, space)) or self._load(collection, space, dim)
@@ -42,6 +78,27 @@ class Spaces:
                 _follow(index, connection, collection, space)
             self._open[collection, space] = (index, current)
             return index
+
+    def owners(self, collection: int, space: str) -> Owners:
+        """To which chunks the parts of pictures belong, up to date with the catalogue.
+
+        Args:
+            collection: Its key in the catalogue.
+            space: Its name, as in the table ``tiles``.
+        """
+        connection = self._catalogue.reader()
+        current = generation(connection, collection)
+        with self._lock:
+            found, seen = self._owners.get((collection, space), (_NO_OWNERS, -1))
+            if seen != current:
+                rows = connection.execute(
+                    "SELECT id, chunk FROM tiles WHERE space = ? AND collection = ?",
+                    (space, collection),
+                )
+                pairs = np.array(rows.fetchall(), np.int64).reshape(-1, 2)
+                found = Owners(*pairs[np.argsort(pairs[:, 0])].T)
+                self._owners[collection, space] = (found, current)
+            return found
 
     def save(self, collection: int, space: str, dim: int) -> None:
         """Write the index to its file, once a batch.
@@ -65,8 +122,9 @@ class Spaces:
     def forget(self, collection: int) -> None:
         """Drop a deleted collection's indexes and files."""
         with self._lock:
-            for key in [key for key in self._open if key[0] == collection]:
-                del self._open[key]
+            for kept in (self._open, self._owners):
+                for key in [key for key in kept if key[0] == collection]:
+                    kept.pop(key)
             for path in self._folder.glob(f"{collection}-*.faiss"):
                 path.unlink(missing_ok=True)
 
@@ -103,9 +161,10 @@ def _follow(
     index: FaissIndex, connection: sqlite3.Connection, collection: int, space: str
 ) -> None:
     """Make the ids of ``index`` those of the catalogue."""
-    where = (space, collection)
+    table, key = ("tiles", "id") if space.startswith(TILES) else ("vectors", "chunk")
+    where = (space.removeprefix(TILES), collection)
     rows = connection.execute(
-        "SELECT chunk FROM vectors WHERE space = ? AND collection = ?", where
+        f"SELECT {key} FROM {table} WHERE space = ? AND collection = ?", where
     )
     wanted = np.fromiter((row[0] for row in rows), np.int64)
     present = index.ids()
@@ -114,15 +173,15 @@ def _follow(
     for start in range(0, len(missing), 4096):
         part = missing[start : start + 4096]
         rows = connection.execute(
-            "SELECT chunk, vector FROM vectors WHERE space = ? AND collection = ? "
-            "AND chunk BETWEEN ? AND ?",
+            f"SELECT {key}, vector FROM {table} WHERE space = ? AND collection = ? "
+            f"AND {key} BETWEEN ? AND ?",
             (*where, int(part[0]), int(part[-1])),
         )
         found = dict(rows)
         # A vector may be gone since the ids were read: another process deleted it.
-        ids: Ids = np.array([chunk for chunk in part.tolist() if chunk in found], np.int64)
+        ids: Ids = np.array([row for row in part.tolist() if row in found], np.int64)
         if len(ids):
-            index.add(ids, unpack(b"".join(found[chunk] for chunk in ids.tolist()), index.dim))
+            index.add(ids, unpack(b"".join(found[row] for row in ids.tolist()), index.dim))
 
 
 def pack(vector: Vectors) -> bytes:

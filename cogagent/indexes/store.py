@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from cogagent.documents.base import MEMBER
 from cogagent.errors import EmbedderMismatchError, InputError, NotFoundError, StorageError
+from cogagent.geometry import Box
 from cogagent.indexes import rows
 from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.filters import Filters, Selection, select
 from cogagent.indexes.lexical import LexicalIndex
 from cogagent.indexes.originals import Originals
 from cogagent.indexes.runs import RunLog, forget_documents
-from cogagent.indexes.spaces import Spaces, generation, unpack
-from cogagent.indexes.vectors import Ids, Vectors
+from cogagent.indexes.spaces import TILES, Spaces, generation, unpack
+from cogagent.indexes.vectors import FaissIndex, Ids, Vectors
 from cogagent.indexes.writing import Entry, Sighting, Space, Writer
 from cogagent.types import (
     Collection,
@@ -53,6 +56,18 @@ class Failed(NamedTuple):
     failure: Failure
     content: str | None = None
     recipe: str | None = None
+
+
+class NearTile(NamedTuple):
+    """A part of a picture that is near to what was searched for.
+
+    Attributes:
+        tile: Its id.
+        cosine: Of the two.
+    """
+
+    tile: int
+    cosine: float
 
 
 class Store:
@@ -301,6 +316,7 @@ class Store:
             for space in (self.text, self.image)
         }
         position = {row[0]: order for order, row in enumerate(found_rows)}
+        tiles = rows.tiles(connection, self.image.name, self.image.dim, document)
         text = b"".join(vectors[self.text].get(key, b"") for key in position)
         return Entry(
             uri=found.uri,
@@ -317,6 +333,7 @@ class Store:
                 position[key]: unpack(vector, self.image.dim)[0]
                 for key, vector in vectors[self.image].items()
             },
+            tiles={position[key]: made for key, made in tiles.items()},
         )
 
     def keep_original(self, content: str, data: bytes) -> None:
@@ -423,6 +440,36 @@ class Store:
         index = self._spaces.index(self.collection_id(collection), space.name, space.dim)
         return index.search(vector, k, allowed)
 
+    def near_tiles(
+        self, collection: str, vector: Vectors, k: int, allowed: Ids | None
+    ) -> dict[int, NearTile]:
+        """The pictures, by chunk id, that the ``k`` nearest parts of pictures belong to.
+
+        Args:
+            collection: Its name.
+            vector: In the picture space.
+            k: How many parts; a picture may have several of them, and comes with the nearest.
+            allowed: The chunks that may be returned; ``None`` for all.
+        """
+        key = self.collection_id(collection)
+        index = self._tiles(key)
+        if not len(index):
+            return {}
+        owners = self._spaces.owners(key, self.image.name)
+        among = None if allowed is None else owners.tiles[np.isin(owners.chunks, allowed)]
+        tiles, cosines = index.search(vector, k, among)
+        chunks = owners.of(tiles)
+        _, best = np.unique(chunks, return_index=True)  # the first of each is the nearest
+        return {
+            int(chunks[at]): NearTile(int(tiles[at]), float(cosines[at]))
+            for at in np.sort(best)
+            if chunks[at]
+        }
+
+    def tile_boxes(self, tiles: Iterable[int]) -> dict[int, Box]:
+        """Where parts of pictures are on their pages, by id; those that are gone are left out."""
+        return rows.tile_boxes(self.catalogue.reader(), tiles)
+
     def evidence(self, ids: Sequence[int]) -> dict[int, Evidence]:
         """Chunks as evidence without score, by id; ids that are gone are left out."""
         return rows.evidence(self.catalogue.reader(), ids)
@@ -449,6 +496,12 @@ class Store:
         key = self.collection_id(collection)
         for space in (self.text, self.image):
             self._spaces.save(key, space.name, space.dim)
+        if len(self._tiles(key)):
+            self._spaces.save(key, TILES + self.image.name, self.image.dim)
+
+    def _tiles(self, collection: int) -> FaissIndex:
+        """The index of the parts of a collection's pictures."""
+        return self._spaces.index(collection, TILES + self.image.name, self.image.dim)
 
     # --- embedders ---------------------------------------------------------
 

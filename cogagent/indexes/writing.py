@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cogagent.indexes.lexical import LexicalIndex
 from cogagent.indexes.spaces import pack
 from cogagent.indexes.vectors import Vectors
-from cogagent.types import Chunk, Element
+from cogagent.types import Chunk, Element, TileVectors
 
 _ADD_ELEMENT = (
     "INSERT INTO elements (document, ord, kind, page, body, words, unseen) "
@@ -35,6 +35,7 @@ class Entry:
     Attributes:
         text_vectors: Shape ``(len(chunks), dim)``.
         image_vectors: By position in ``chunks``.
+        tiles: Those of parts of pictures, by position in ``chunks``.
         data: The bytes, to keep a copy of; ``None`` to keep none.
     """
 
@@ -49,6 +50,7 @@ class Entry:
     chunks: Sequence[Chunk]
     text_vectors: Vectors
     image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
+    tiles: Mapping[int, TileVectors] = field(default_factory=dict)
     data: bytes | None = None
 
 
@@ -62,6 +64,7 @@ class Sighting:
         chunks: Made of ``elements``; they take the place of the unseen element's.
         text_vectors: Shape ``(len(chunks), dim)``.
         image_vectors: By position in ``chunks``.
+        tiles: Those of parts of pictures, by position in ``chunks``.
     """
 
     document: str
@@ -70,6 +73,7 @@ class Sighting:
     chunks: Sequence[Chunk]
     text_vectors: Vectors
     image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
+    tiles: Mapping[int, TileVectors] = field(default_factory=dict)
 
 
 _PREFIX = "doc-"
@@ -117,8 +121,7 @@ class Writer:
             ),
         )  # fmt: skip
         self._add_elements(document, entry.elements)
-        orders = range(len(entry.chunks))
-        self._add_chunks(document, orders, entry.chunks, entry.text_vectors, entry.image_vectors)
+        self._add_chunks(document, range(len(entry.chunks)), entry)
         return str(document)
 
     def remove(self, document: str) -> None:
@@ -150,10 +153,7 @@ class Writer:
         self._connection.executemany(
             "DELETE FROM chunks WHERE id = ?", [(chunk,) for chunk in old]
         )
-        self._add_chunks(
-            sighting.document, [at] * len(sighting.chunks), sighting.chunks,
-            sighting.text_vectors, sighting.image_vectors,
-        )  # fmt: skip
+        self._add_chunks(sighting.document, [at] * len(sighting.chunks), sighting)
         return len(sighting.chunks) - len(old)
 
     def _add_elements(self, document: str, elements: Iterable[Element]) -> None:
@@ -163,16 +163,9 @@ class Writer:
         )
         self._connection.executemany(_ADD_ELEMENT, rows)
 
-    def _add_chunks(
-        self,
-        document: str,
-        orders: Sequence[int],
-        chunks: Sequence[Chunk],
-        text_vectors: Vectors,
-        image_vectors: Mapping[int, Vectors],
-    ) -> None:
+    def _add_chunks(self, document: str, orders: Sequence[int], made: Entry | Sighting) -> None:
         ids: list[int] = []
-        for position, (order, chunk) in enumerate(zip(orders, chunks, strict=True)):
+        for position, (order, chunk) in enumerate(zip(orders, made.chunks, strict=True)):
             row = self._connection.execute(
                 "INSERT INTO chunks (document, ord, kind, page, x0, y0, x1, y1, text, context, "
                 "caption, words, element) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -187,13 +180,16 @@ class Writer:
                 "UPDATE chunks SET parent = ? WHERE id = ?",
                 (row if chunk.parent is None else ids[chunk.parent], row),
             )
-            vectors = [(self._text.name, text_vectors[position])]
-            if position in image_vectors:
-                vectors.append((self._image.name, image_vectors[position]))
+            vectors = [(self._text.name, made.text_vectors[position])]
+            if position in made.image_vectors:
+                vectors.append((self._image.name, made.image_vectors[position]))
             self._connection.executemany(
                 "INSERT INTO vectors (space, collection, chunk, vector) VALUES (?, ?, ?, ?)",
                 [(space, self._collection, row, pack(vector)) for space, vector in vectors],
             )
+            if position in made.tiles:
+                tiles = made.tiles[position]
+                add_tiles(self._connection, self._image, self._collection, row, tiles)
         self._lexical.add(self._connection, ids)
 
     def _chunks(self, where: str, *params: object) -> list[int]:
@@ -206,6 +202,20 @@ class Writer:
             "SELECT max(ord) FROM chunks WHERE document = ? AND element <= ?", (document, order)
         ).fetchone()
         return int(row[0] or 0)
+
+
+def add_tiles(
+    connection: sqlite3.Connection, space: Space, collection: int, chunk: int, tiles: TileVectors
+) -> None:
+    """Give a picture's chunk the vectors of its parts; nothing happens if it is gone."""
+    connection.executemany(
+        "INSERT INTO tiles (space, collection, chunk, made, x0, y0, x1, y1, vector) "
+        "SELECT ?, ?, id, ?, ?, ?, ?, ?, ? FROM chunks WHERE id = ?",
+        [
+            (space.name, collection, tiles.made, *box, pack(vector), chunk)
+            for box, vector in zip(tiles.boxes.tolist(), tiles.vectors, strict=True)
+        ],
+    )
 
 
 def _packed(element: Element) -> tuple[str, bytes | None]:

@@ -45,6 +45,14 @@ class ConSE:
         """
         return self.combine(self.classifier.probabilities(images))
 
+    def glance(self, images: Sequence[Raster]) -> Vectors:
+        """Vectors of parts of pictures, each seen in one view, shape ``(len(images), dim)``.
+
+        Raises:
+            ModelError: If the network fails.
+        """
+        return self.combine(self.classifier.glance(images))
+
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Vectors of ``texts`` in the pictures' space, shape ``(len(texts), dim)``.
 
@@ -52,6 +60,14 @@ class ConSE:
             ModelError: If the text model fails.
         """
         return _unit(self._texts.embed(texts, query=True) - self._centre)
+
+    def likeness(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """How near each text is to each class, shape ``(len(texts), 1000)``, -1 to 1.
+
+        Raises:
+            ModelError: If the text model fails.
+        """
+        return np.asarray(self.embed_texts(texts) @ _unit(self._classes).T, np.float32)
 
     def combine(self, probabilities: NDArray[np.float32]) -> Vectors:
         """Vectors of pictures whose class probabilities are known, shape ``(n, dim)``.

@@ -79,6 +79,42 @@ def classifier(weights: Weights) -> Any:
     import openvino as ov
     from openvino import opset13 as op
 
+    picture, seen = _body(weights)
+    return ov.Model([op.result(_chances(weights, seen))], [picture], "efficientnet_lite2")
+
+
+def with_maps(weights: Weights) -> Any:
+    """The graph that says besides the classes where in the picture what is seen.
+
+    Args:
+        weights: The checkpoint of EfficientNet-Lite2.
+
+    Returns:
+        As :func:`classifier`, and as a second output what the last convolution sees,
+        float32 ``(batch, 1280, 9, 9)``: its mean over the picture, times :func:`head`,
+        gives the classes, so what each place adds to a class is known exactly (class
+        activation maps, Zhou et al. 2016, arXiv:1512.04150).
+
+    Raises:
+        KeyError: If the checkpoint lacks an array.
+    """
+    import openvino as ov
+    from openvino import opset13 as op
+
+    picture, seen = _body(weights)
+    outputs = [op.result(_chances(weights, seen)), op.result(seen)]
+    return ov.Model(outputs, [picture], "efficientnet_lite2_maps")
+
+
+def head(weights: Weights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The last layer: weights ``(1000, 1280)`` and biases ``(1000,)`` of the classes."""
+    return _dense(weights["_fc.weight"]), _dense(weights["_fc.bias"])
+
+
+def _body(weights: Weights) -> tuple[Any, Any]:
+    """The graph's input, and what its last convolution sees."""
+    from openvino import opset13 as op
+
     def convolve(x: Any, kernel: str, norm: str, stride: int = 1) -> Any:
         weight, bias = _folded(weights, kernel, norm)
         same = ([stride] * 2, [0, 0], [0, 0], [1, 1], "same_upper")
@@ -97,11 +133,17 @@ def classifier(weights: Weights) -> Any:
     strides = [first if i == 0 else 1 for count, first in _STAGES for i in range(count)]
     for number, stride in enumerate(strides):
         x = _block(op, convolve, clip, weights, f"_blocks.{number}.", stride, x)
-    x = clip(convolve(x, "_conv_head", "_bn1"))
-    pooled = op.reduce_mean(x, op.constant(np.array([2, 3], np.int64)))
-    score = op.matmul(pooled, op.constant(_dense(weights["_fc.weight"])), False, True)
-    score = op.add(score, op.constant(_dense(weights["_fc.bias"])))
-    return ov.Model([op.result(op.softmax(score, 1))], [picture], "efficientnet_lite2")
+    return picture, clip(convolve(x, "_conv_head", "_bn1"))
+
+
+def _chances(weights: Weights, seen: Any) -> Any:
+    """The probability of each class, from what the last convolution sees."""
+    from openvino import opset13 as op
+
+    matrix, bias = head(weights)
+    pooled = op.reduce_mean(seen, op.constant(np.array([2, 3], np.int64)))
+    score = op.add(op.matmul(pooled, op.constant(matrix), False, True), op.constant(bias))
+    return op.softmax(score, 1)
 
 
 def _block(

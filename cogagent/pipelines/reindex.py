@@ -11,9 +11,11 @@ from cogagent.indexes.store import Store
 from cogagent.indexes.upkeep import Unembedded
 from cogagent.models.base import ImageEmbedder, TextEmbedder, Vectors
 from cogagent.pipelines.pages import PageView
-from cogagent.types import Failure, IngestReport, Progress
+from cogagent.types import Failure, IngestReport, Progress, TileVectors
+from cogagent.vision.tiling import KINDS, embed, tile_vectors
 
-_BATCH = 256
+_BATCH, _PICTURES = 256, 64
+"""Texts, and pictures, that are embedded between two transactions."""
 
 
 def reindex(
@@ -22,13 +24,24 @@ def reindex(
     text: TextEmbedder,
     image: ImageEmbedder,
     on_progress: Callable[[Progress], None] | None = None,
+    *,
+    tiles: str = "none",
 ) -> IngestReport:
-    """Give every chunk a vector of ``text``, and every picture one of ``image``.
+    """Give every chunk a vector of ``text``, and every picture vectors of ``image``.
 
     The old vectors serve until the new ones are complete. A reindex that was
     cut short goes on where it stopped; documents ingested meanwhile are
     included. A picture whose original is gone keeps its text and loses its
-    picture vector; it is reported.
+    picture vectors; it is reported. Pictures whose parts lack vectors, as the
+    setting has it now, get them too.
+
+    Args:
+        store: The home.
+        view: Has the pictures' pixels.
+        text: Embeds texts.
+        image: Embeds pictures.
+        on_progress: Called after each batch.
+        tiles: The setting ``parse.tiles``.
 
     Raises:
         ModelError: If an embedder fails; the old vectors stay.
@@ -58,16 +71,26 @@ def reindex(
             upkeep.add_vectors(store, store.text, zip(batch, vectors, strict=True))
             counts["chunks"] += len(batch)
             told()
-        while batch := upkeep.unembedded(store, store.image, _BATCH):
-            seen = list(_pictures(batch, view, image, failures))
-            upkeep.add_vectors(store, store.image, seen)
+        while batch := upkeep.unembedded(store, store.image, _PICTURES):
+            seen = list(_pictures(batch, view, image, tiles, failures))
+            upkeep.add_vectors(store, store.image, [(row, vector) for row, vector, _ in seen])
+            upkeep.add_tiles(store, [(row, parts) for row, _, parts in seen])
             upkeep.drop_pictures(
-                store, [row for row in batch if row.id not in {r.id for r, _ in seen}]
+                store, [row for row in batch if row.id not in {r.id for r, _, _ in seen}]
             )
             counts["images"] += len(seen)
             told()
         if upkeep.settle(store):
             break
+    if tiles == "none":
+        upkeep.drop_tiles(store)
+    last = 0
+    while tiles != "none" and (batch := upkeep.untiled(store, tiles, KINDS, last, _PICTURES)):
+        last = batch[-1].id
+        seen = list(_pictures(batch, view, image, tiles, failures))
+        upkeep.add_tiles(store, [(row, parts) for row, _, parts in seen])
+        counts["images"] += sum(parts is not None for _, _, parts in seen)
+        told()
     for collection in store.collections():
         store.save(collection.name)
     return IngestReport(
@@ -79,8 +102,12 @@ def reindex(
 
 
 def _pictures(
-    rows: list[Unembedded], view: PageView, image: ImageEmbedder, failures: list[Failure]
-) -> Iterator[tuple[Unembedded, Vectors]]:
+    rows: list[Unembedded],
+    view: PageView,
+    image: ImageEmbedder,
+    tiles: str,
+    failures: list[Failure],
+) -> Iterator[tuple[Unembedded, Vectors, TileVectors | None]]:
     for row in rows:
         try:
             raster = view.region(row.document, row.chunk.page, row.chunk.box)
@@ -92,4 +119,6 @@ def _pictures(
                 )
             )
             continue
-        yield row, image.embed_images([raster])[0]
+        (seen,) = embed([raster], image)
+        parts = tile_vectors(raster, row.look, seen, image, tiles)
+        yield row, seen.vector, parts and parts.on_page(row.chunk.box)

@@ -23,7 +23,7 @@ def see(
     """An unseen element as it is once it has been looked at, and the texts read in it.
 
     A page whose text is in its pixels is followed by the text read there. A
-    picture gets its kind, tags, colours, a vector, the blocks of what is written in
+    picture gets its kind, tags, colours, vectors, the blocks of what is written in
     it, and a text that says what it is and then what is written in it. All have the
     element's order.
 
@@ -52,7 +52,7 @@ def _page(page: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterator[Ele
 def _picture(picture: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterator[Element]:
     # A vector figure brings its words from the document: they need no reading.
     known = _known(picture, raster) if picture.text else None
-    (sight,) = eyes.look([raster], read=read and not picture.text, written=[known])
+    (sight,) = eyes.look([raster], read=read and not picture.text, written=[known], parts=True)
     written, words = picture.text, picture.words or Words.empty()
     if not written:
         written, words = sight.reading.text, _placed(sight.reading.words, picture)
@@ -67,6 +67,7 @@ def _picture(picture: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterat
             "text": said + written,
             "words": Words.concat([(len(said), words)]),
             "vector": sight.vector,
+            "tiles": sight.tiles and sight.tiles.on_page(picture.box),
             "look": sight.kind,
             "tags": sight.tags,
             "colours": sight.colours,

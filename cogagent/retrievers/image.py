@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from cogagent.errors import InputError
 from cogagent.indexes.filters import Filters
 from cogagent.indexes.store import Store
+from cogagent.indexes.vectors import Ids
 from cogagent.models.base import ImageEmbedder, Vectors
 from cogagent.retrievers.fusion import Scores, scaled
 from cogagent.retrievers.text import (
@@ -15,7 +19,6 @@ from cogagent.retrievers.text import (
     Signals,
     TextRetriever,
     keyed_evidence,
-    to_evidence,
 )
 from cogagent.types import Evidence, Query
 
@@ -25,6 +28,27 @@ any is ranked by what it shows alone: its text only repeats what the network saw
 LEAST = 0.75
 """The least that the best of the worded pictures, and of the others, can score, whatever
 the other kind scores: cosines of other embedders lie elsewhere."""
+TILE_WEIGHT = 0.5
+"""Of the part of a picture that is nearest to a query, against the whole of it."""
+_TILES = 4 * DEPTH
+"""Parts of pictures that are looked at: a picture has several near each other."""
+
+
+class Near(NamedTuple):
+    """Pictures that are near to a query by what they show; all by chunk id.
+
+    Attributes:
+        scores: Of whole and parts together, on the scale of cosines.
+        cosines: Of the whole pictures.
+        focus: The part that is nearer than the whole, by its id; only where one is.
+    """
+
+    scores: Scores
+    cosines: Scores
+    focus: Mapping[int, int]
+
+
+NOWHERE = Near({}, {}, {})
 
 
 class ImageRetriever:
@@ -64,20 +88,25 @@ class ImageRetriever:
         if query.picture is not None:
             if not 0 <= query.picture < len(self._pictures):
                 raise InputError(f"the question has no picture number {query.picture}.")
-            alike = scaled(self._near(self._pictures[query.picture]))
+            alike = self._near(self._pictures[query.picture])
             said = self.rank(query.text) if query.text.strip() else {}
-            scores = {key: score + said.get(key, 0.0) for key, score in alike.items()}
-            return to_evidence(self._store, scores, k, query)
-        return to_evidence(self._store, self.rank(query.text), k, query)
+            scores = {
+                key: score + said.get(key, 0.0) for key, score in scaled(alike.scores).items()
+            }
+            return [piece for _, piece in self._evidence(scores, k, query, alike)]
+        shown = self._shown(query.text)
+        scores = self._fused(self._texts.ranked(query.text, kinds=("image",)), shown)
+        return [piece for _, piece in self._evidence(scores, k, query, shown)]
 
     def look(self, query: Query, k: int) -> list[tuple[Evidence, Signals]]:
         """The ``k`` pictures that match the query's words, each with what its score is made of."""
         ranked, shown = self._texts.ranked(query.text, kinds=("image",)), self._shown(query.text)
-        found = keyed_evidence(self._store, self._fused(ranked, shown), k, query)
+        found = self._evidence(self._fused(ranked, shown), k, query, shown)
         missing = [key for key, _ in found if key not in ranked.cosines]
         cosines = ranked.cosines | self._texts.cosines(query.text, missing)
         return [
-            (piece, Signals(cosine=cosines.get(key), shown=shown.get(key))) for key, piece in found
+            (piece, Signals(cosine=cosines.get(key), shown=shown.cosines.get(key)))
+            for key, piece in found
         ]
 
     def rank(self, text: str) -> Scores:
@@ -86,28 +115,43 @@ class ImageRetriever:
 
     def shown(self, text: str) -> Scores:
         """Scores from 0 to 1 of the pictures that show what ``text`` says."""
-        return scaled(self._shown(text))
+        return scaled(self._shown(text).scores)
 
-    def _fused(self, ranked: Ranked, shown: Scores) -> Scores:
+    def _evidence(
+        self, scores: Scores, k: int, query: Query, near: Near
+    ) -> list[tuple[int, Evidence]]:
+        """The ``k`` best as evidence, each with the part that looks most like the query."""
+        found = keyed_evidence(self._store, scores, k, query)
+        parts = {key: near.focus[key] for key, _ in found if key in near.focus}
+        boxes = self._store.tile_boxes(parts.values())
+        return [
+            (key, piece.model_copy(update={"focus": boxes.get(parts.get(key, 0))}))
+            for key, piece in found
+        ]
+
+    def _fused(self, ranked: Ranked, shown: Near) -> Scores:
         """One score of pictures with words, by these above all, and of those without.
 
         Shares of the highest say nothing of how high that is: each kind counts as much
         as its highest cosine, so that the best of a thousand photographs that have
         nothing to do with a question does not stand before the chart that answers it.
+        Its cosine is that of the whole: the best of many parts is higher by chance.
         """
-        worded = self._store.worded(ranked.scores.keys() | shown.keys())
-        worded = worded | (ranked.scores.keys() - shown.keys())  # of which only words are known
+        worded = self._store.worded(ranked.scores.keys() | shown.scores.keys())
+        worded = worded | (
+            ranked.scores.keys() - shown.scores.keys()
+        )  # of which only words are known
         said = scaled({key: ranked.scores.get(key, 0.0) for key in worded})
-        seen = scaled(shown)
+        seen = scaled(shown.scores)
         read = scaled(
             {
                 key: SHOWN_WEIGHT * seen.get(key, 0.0) + (1 - SHOWN_WEIGHT) * score
                 for key, score in said.items()
             }
         )
-        plain = scaled({key: cosine for key, cosine in shown.items() if key not in worded})
+        plain = scaled({key: score for key, score in shown.scores.items() if key not in worded})
         level = max((ranked.cosines.get(key, 0.0) for key in worded), default=0.0)
-        other = max((shown[key] for key in plain), default=0.0)
+        other = max((shown.cosines[key] for key in plain), default=0.0)
         top = max(level, other)
         if top <= 0:
             return plain | read
@@ -116,16 +160,33 @@ class ImageRetriever:
             key: score * first for key, score in read.items()
         }
 
-    def _shown(self, text: str) -> Scores:
-        """The cosines of ``text`` and the pictures nearest to it."""
+    def _shown(self, text: str) -> Near:
+        """The pictures nearest to ``text``."""
         if not self._store.size(self._collection, self._store.image):
-            return {}
+            return NOWHERE
         return self._near(self._embedder.embed_texts([text])[0])
 
-    def _near(self, vector: Vectors) -> Scores:
+    def _near(self, vector: Vectors) -> Near:
         selection = self._store.select(self._collection, self._filters)
         allowed = None if selection is None else selection.ids
-        ids, cosines = self._store.nearest(
-            self._collection, self._store.image, vector, DEPTH, allowed
-        )
+        cosines = self._wholes(vector, DEPTH, allowed)
+        tiles = self._store.near_tiles(self._collection, vector, _TILES, allowed)
+        missing = np.array(sorted(tiles.keys() - cosines.keys()), np.int64)
+        cosines |= self._wholes(vector, len(missing), missing)
+        # Of a picture none of whose parts is among the nearest, the whole stands for them.
+        nearer = {
+            key: tiles[key]
+            for key, cosine in cosines.items()
+            if key in tiles and tiles[key].cosine > cosine
+        }
+        scores = {
+            key: (1 - TILE_WEIGHT) * cosine
+            + TILE_WEIGHT * (nearer[key].cosine if key in nearer else cosine)
+            for key, cosine in cosines.items()
+        }
+        return Near(scores, cosines, {key: found.tile for key, found in nearer.items()})
+
+    def _wholes(self, vector: Vectors, k: int, allowed: Ids | None) -> Scores:
+        """The cosines of the ``k`` whole pictures that are nearest."""
+        ids, cosines = self._store.nearest(self._collection, self._store.image, vector, k, allowed)
         return dict(zip(ids.tolist(), cosines.tolist(), strict=True))

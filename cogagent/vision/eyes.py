@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cogagent.config import Settings
 from cogagent.models.base import ImageEmbedder
-from cogagent.models.conse import ConSE
 from cogagent.models.factory import classifier
-from cogagent.types import PictureKind, Raster, Words
+from cogagent.types import PictureKind, Raster, TileVectors, Words
 from cogagent.vision.colours import colours_of
 from cogagent.vision.kinds import kind_of
 from cogagent.vision.ocr import Reader, Reading
 from cogagent.vision.perception import Perception, perceive
 from cogagent.vision.tags import Tag, paper, tags
+from cogagent.vision.tiling import Embedded, embed, tile_vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +31,8 @@ class Sight:
         colours: Its main colours, the most striking first.
         kind: What kind of picture it is.
         vector: Shape ``(dim,)``, float32, in the image embedder's space.
+        tiles: Vectors of its parts; boxes in fractions of the picture. ``None`` if it has
+            none that are worth one, or nobody asked for them.
     """
 
     reading: Reading
@@ -39,13 +41,14 @@ class Sight:
     colours: tuple[str, ...]
     kind: PictureKind
     vector: NDArray[np.float32]
+    tiles: TileVectors | None = None
 
 
 class Eyes:
     """Sees pictures with the embedded networks. Safe to use from any thread.
 
     Args:
-        settings: ``models.threads`` and ``parse.ocr`` count.
+        settings: ``models.threads``, ``parse.ocr`` and ``parse.tiles`` count.
         image_embedder: Makes the vectors.
     """
 
@@ -59,6 +62,8 @@ class Eyes:
         rasters: Sequence[Raster],
         read: bool = True,
         written: Sequence[Reading | None] = (),
+        *,
+        parts: bool = False,
     ) -> list[Sight]:
         """What is in each picture.
 
@@ -67,26 +72,25 @@ class Eyes:
             read: Look for text too, which takes nearly all of the time.
             written: What is known to be written in each, which is then not read;
                 ``None`` for a picture of which nothing is known.
+            parts: Make vectors of their parts too, as ``parse.tiles`` has it.
 
         Raises:
             ModelError: If a model fails or does not load.
         """
         if not rasters:
             return []
-        if isinstance(self._embedder, ConSE):  # its network is the one that names things
-            shown = self._embedder.classifier.probabilities(rasters)
-            vectors = self._embedder.combine(shown)
-        else:
-            shown = classifier(self._settings).probabilities(rasters)
-            vectors = self._embedder.embed_images(rasters)
+        embedded = embed(rasters, self._embedder)
+        shown = self._shown(rasters, embedded)
         known = written or [None] * len(rasters)
         reads = read and self._settings.parse.ocr
-        return [
-            _sight(raster, reading or (self.read(raster) if reads else None), chances, vector)
-            for raster, reading, chances, vector in zip(
-                rasters, known, shown, vectors, strict=True
-            )
-        ]
+        made = self._settings.parse.tiles if parts else "none"
+        sights = []
+        for raster, reading, chances, seen in zip(rasters, known, shown, embedded, strict=True):
+            found = reading or (self.read(raster) if reads else None)
+            sight = _sight(raster, found, chances, seen.vector)
+            tiles = tile_vectors(raster, sight.kind, seen, self._embedder, made)
+            sights.append(replace(sight, tiles=tiles))
+        return sights
 
     def read(self, raster: Raster) -> Reading:
         """Only what is written in a picture, as a scanned page needs it.
@@ -95,6 +99,15 @@ class Eyes:
             ModelError: If the reader fails or does not load.
         """
         return self._reader.read(raster)
+
+    def _shown(
+        self, rasters: Sequence[Raster], embedded: Sequence[Embedded]
+    ) -> Sequence[NDArray[np.float32]]:
+        """The class probabilities of each picture; the embedded embedder's network has them."""
+        views = [seen.views for seen in embedded if seen.views is not None]
+        if len(views) == len(rasters):
+            return [seen.mean(axis=0) for seen in views]
+        return list(classifier(self._settings).probabilities(rasters))
 
 
 def _sight(

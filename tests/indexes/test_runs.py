@@ -72,7 +72,7 @@ def test_a_home_of_version_2_gets_the_new_tables(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.sqlite"
     Catalogue(path).close()
     with sqlite3.connect(path) as old:
-        for table in ("turns", "trace_documents", "traces"):
+        for table in ("turns", "trace_documents", "traces", "tiles"):
             old.execute(f"DROP TABLE {table}")
         old.execute("PRAGMA user_version = 2")
     old.close()

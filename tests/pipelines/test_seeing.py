@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from cogagent import CogAgent
 from cogagent.cli import app
-from cogagent.config import load_settings
+from cogagent.config import ParseSettings, Settings, load_settings
 from cogagent.geometry import make_box
+from cogagent.indexes.check import faults
 from cogagent.models.factory import image_embedder
 from cogagent.pipelines.seeing import see
 from cogagent.types import Element, Raster, Words
@@ -171,3 +172,87 @@ def _words(home: Path, document: str) -> list[dict[str, object]]:
     assert set(picture["words"][0]) == {"text", "box"}
     assert len(picture["words"][0]["box"]) == 4
     return list(picture["words"])
+
+
+# --- parts of pictures -----------------------------------------------------------
+
+
+def photograph(index: int, width: int = 400) -> Image.Image:
+    from sklearn.datasets import load_sample_images
+
+    image = Image.fromarray(np.ascontiguousarray(load_sample_images().images[index]))
+    return image.resize((width, width * image.height // image.width))
+
+
+def test_the_parts_of_a_picture_are_where_they_stand_on_its_page(eyes: Eyes) -> None:
+    place = make_box(0.5, 0.5, 1.0, 1.0)
+    raster = Raster(np.asarray(photograph(0)))
+    (seen,) = see(Element(kind="image", page=2, box=place, unseen=True), raster, eyes)
+    assert seen.look == "photograph"
+    assert seen.tiles is not None
+    assert seen.tiles.boxes[:, :2].min() >= 0.5
+    assert seen.tiles.boxes.max() <= 1.0
+    assert len(seen.tiles) == len(seen.tiles.vectors) == 7
+    (chart,) = see(Element(kind="image", unseen=True), sign(), eyes)
+    assert chart.tiles is None or chart.look == "graphic"
+
+
+def tiled(tiles: str) -> Settings:
+    return Settings(parse=ParseSettings(tiles=tiles, ocr=False))
+
+
+def counted(agent: CogAgent) -> dict[str, int]:
+    """How many vectors of parts there are, by the way in which they were made."""
+    rows = agent._engine.store.catalogue.reader().execute(
+        "SELECT made, count(*) FROM tiles GROUP BY made"
+    )
+    return dict(rows.fetchall())
+
+
+def test_parts_come_with_an_ingest_another_setting_or_a_reindex(tmp_path: Path) -> None:
+    photograph(0).save(tmp_path / "a.png")
+    photograph(1).save(tmp_path / "b.png")
+    sources, home = sorted(tmp_path.glob("*.png")), tmp_path / "kb"
+    with CogAgent(home=home, settings=tiled("none")) as agent:
+        assert agent.ingest(sources).images == 2
+        assert counted(agent) == {}
+        plain = [piece.uri for piece in agent.search("a flower", k=2, modality="image")]
+        assert agent.reindex().images == 0
+    with CogAgent(home=home, settings=tiled("views")) as agent:
+        assert agent.reindex().images == 2
+        assert counted(agent) == {"views": 14}
+        assert agent.reindex().images == 0
+        found = agent.search("a flower", k=2, modality="image")
+        assert [piece.uri for piece in found] == plain
+    with CogAgent(home=home, settings=tiled("grids")) as agent:
+        report = agent.ingest(sources)
+        assert (report.ingested, report.skipped) == (2, 0)
+        assert list(counted(agent)) == ["grids"]
+        assert agent.reindex().images == 0
+        assert not list(faults(agent._engine.store.catalogue))
+        copy = tmp_path / "copy.png"
+        copy.write_bytes(sources[0].read_bytes())
+        before = counted(agent)["grids"]
+        agent.ingest(copy)
+        assert counted(agent)["grids"] > before, "an equal picture has them too"
+        agent.documents.delete(agent.documents.list()[0].id)
+    with CogAgent(home=home, settings=tiled("none")) as agent:
+        agent.reindex()
+        assert counted(agent) == {}
+        assert len(agent.search("a flower", k=5, modality="image")) == 2
+
+
+def test_a_small_photograph_in_a_large_one_is_found_by_its_part(tmp_path: Path) -> None:
+    large, small = photograph(0, 800), photograph(1, 240)
+    large.paste(small, (0, large.height - small.height))
+    large.save(tmp_path / "with.png")
+    photograph(0, 800).save(tmp_path / "without.png")
+    with CogAgent(home=tmp_path / "kb", settings=tiled("grids")) as agent:
+        agent.ingest([tmp_path / "with.png", tmp_path / "without.png"])
+        first, second = agent.search("a flower", k=2, modality="image")
+    assert Path(first.uri).name == "with.png"
+    assert first.score > second.score
+    assert first.focus is not None
+    assert first.focus.x0 == 0.0
+    assert first.focus.y1 == 1.0
+    assert first.focus.area < 0.4
