@@ -15,7 +15,8 @@ from cogagent.models.runtime import Network
 
 _STEP = 32
 """The network halves its input five times."""
-_LEAST_SIDE, _MOST_ENLARGED = 736, 2.0
+LEAST_SIDE = 736
+_MOST_ENLARGED = 2.0
 """A small picture's short side is enlarged to this, but no more than so many times."""
 _THIN = 192
 """A thin strip gets a margin until it is as wide: letters are seen by what is around them."""
@@ -54,12 +55,15 @@ class Detector:
     def __init__(self, weights: Path, threads: int) -> None:
         self._network = Network(lambda: _graph(weights), threads, plans=_PLANS, together=True)
 
-    def lines(self, pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    def lines(
+        self, pixels: NDArray[np.uint8], side: int, least: int = LEAST_SIDE
+    ) -> NDArray[np.float32]:
         """Where lines of text are.
 
         Args:
             pixels: Shape ``(height, width, 3)``, red first; both at least 1.
             side: Pixels the longest side is shrunk to if it is longer.
+            least: Pixels the shortest side is enlarged to, at most twice, if it is shorter.
 
         Returns:
             Shape ``(n, 4, 2)``: corners in pixels of the picture, from the one that is top
@@ -68,7 +72,7 @@ class Detector:
         Raises:
             ModelError: If the computation fails.
         """
-        canvas, scale = _fitted(pixels, side)
+        canvas, scale = _fitted(pixels, side, least)
         found = _quads(self._chances(canvas)) / np.array(scale)
         quads = _tightened(found.astype(np.float32))
         return np.clip(quads, 0, np.array(pixels.shape[1::-1], np.float32))
@@ -110,12 +114,14 @@ def _graph(weights: Path) -> Any:
     return steps.build()
 
 
-def _fitted(pixels: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+def _fitted(
+    pixels: NDArray[np.uint8], side: int, least: int
+) -> tuple[NDArray[np.uint8], tuple[float, float]]:
     """The picture as the network wants it, and by what x and y were multiplied."""
     import cv2
 
     height, width = pixels.shape[:2]
-    wanted = min(max(1.0, _LEAST_SIDE / min(height, width)), _MOST_ENLARGED)
+    wanted = min(max(1.0, least / min(height, width)), _MOST_ENLARGED)
     scale = min(wanted, side / max(height, width))
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     if size != (width, height):
