@@ -294,8 +294,10 @@ class Element(Record):
     whole: str = ""
     """Picture: what it is, in a paragraph: kind, what it shows, colours, layout."""
     blocks: tuple[PictureBlock, ...] = ()
-    """Picture: all that is written in it, in reading order; of a long text ``text`` and
-    ``words`` have only the beginning."""
+    """Picture: all that is written in it, in reading order."""
+    stands_for: int | None = None
+    """Picture: where the beginning of a long ``text`` ends by which it is searched; what
+    follows is searched as text of its own. ``None`` for all of it."""
     tags: tuple[tuple[str, float], ...] = ()
     """Picture: what it shows, each with its probability."""
     colours: tuple[str, ...] = ()

@@ -210,6 +210,7 @@ class _Chunker:
 
     def _picture(self, element: Element) -> Iterator[Chunk]:
         units: list[Unit] = []
+        element = _cut(element)
         if element.text.strip():
             units = units_of(element, self._max, self._count)
         elif not element.caption.strip():
@@ -246,6 +247,15 @@ class _Chunker:
                 group = []
             group.append(unit)
         yield _assemble(group, kind, context, element)
+
+
+def _cut(picture: Element) -> Element:
+    """A picture with as much of its text as stands for it in searches."""
+    end = picture.stands_for
+    if end is None:
+        return picture
+    words = picture.words.slice(0, end) if picture.words is not None else None
+    return picture.model_copy(update={"text": picture.text[:end], "words": words})
 
 
 def _balanced(units: list[Unit], most: int) -> Iterator[list[Unit]]:

@@ -293,6 +293,15 @@ class Store:
         )
         yield from map(rows.element, found)
 
+    def picture(self, document: str, page: int, box: Box) -> Element | None:
+        """The picture that stands there, with all words that were read in it."""
+        found = self.catalogue.reader().execute(
+            f"SELECT {rows.ELEMENT} FROM elements e WHERE e.document = ? AND e.page = ? "
+            "AND e.words IS NOT NULL ORDER BY e.ord, e.id",
+            (document, page),
+        )
+        return next((one for one in map(rows.element, found) if one.box == box), None)
+
     def entry(self, document: str) -> Entry:
         """A stored document as it would enter again; vectors included."""
         found = self.document(document)

@@ -6,7 +6,7 @@ import base64
 import binascii
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -94,6 +94,7 @@ async def asking(
     run = _recorded(
         engine, inquiry, planner, tools, models, request.budget, blocking,
         strict=request.strict, started=started, given=given,
+        regions=partial(engine.region_tool, blocking),
     )  # fmt: skip
     async with aclosing(run) as events:
         async for event in events:
@@ -184,6 +185,7 @@ async def _recorded(
     strict: bool,
     started: float,
     given: Mapping[str, Any],
+    regions: Callable[[MeteredMLLM | None], Any] | None = None,
 ) -> AsyncGenerator[Event, None]:
     """A run whose trace is kept, whatever becomes of it; not of one that is cancelled."""
     recorder = Recorder(content=engine.settings.traces.content)
@@ -203,6 +205,8 @@ async def _recorded(
         )
         if "knowledge" not in tools:
             tools["knowledge"] = KnowledgeTool(planning.named("knowledge"))
+    if regions is not None:
+        tools["region"] = regions(planning)
     toolbox = Toolbox(tools, blocking, budget, started, recorder.search)
     run = Run(
         inquiry,

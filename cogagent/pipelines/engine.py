@@ -29,18 +29,21 @@ from cogagent.models.factory import (
     span_model,
     text_embedder,
 )
+from cogagent.models.metered import MeteredMLLM
 from cogagent.models.mllm import MLLM, Capabilities
 from cogagent.models.shared import close_now
 from cogagent.models.showing import PictureCache
 from cogagent.pipelines.choosing import Chooser
-from cogagent.pipelines.compose import Composer, ExtractiveComposer
+from cogagent.pipelines.compose import Composer, ExtractiveComposer, RunBlocking
 from cogagent.pipelines.grounded import GroundedComposer
 from cogagent.pipelines.ingest import Ingestor
 from cogagent.pipelines.pages import PageView, is_foreign
+from cogagent.pipelines.regions import Looks, RegionTool
 from cogagent.pipelines.reindex import reindex
 from cogagent.planners.base import Planner
 from cogagent.planners.factory import make_planner
 from cogagent.planners.rules import RulePlanner
+from cogagent.reading.grids.answerer import GridAnswerer
 from cogagent.reading.reader import ExtractiveReader
 from cogagent.retrievers.image import ImageRetriever
 from cogagent.retrievers.mixed import MixedRetriever
@@ -49,6 +52,10 @@ from cogagent.retrievers.text import TextRetriever
 from cogagent.retrievers.web import web_tool
 from cogagent.types import Evidence, IngestReport, Progress, Query, Raster, Source, as_source
 from cogagent.vision.eyes import Eyes, Sight
+from cogagent.vision.pointing.asking import ModelPointer, can_point
+from cogagent.vision.pointing.base import Pointer
+from cogagent.vision.pointing.saliency import SaliencyPointer
+from cogagent.vision.pointing.words import WordPointer
 
 Modality = Literal["text", "image", "all"]
 _RESERVED = frozenset({"text", "image", "all", "region", "knowledge", "web"})
@@ -136,7 +143,9 @@ class Engine:
             checker = Checker(embedder)  # it was fitted to this one's cosines
             if model is None:
                 chooser = Chooser(embedder, span_model(self.settings))
-                return ExtractiveComposer(self._reader, checker, chooser, strict=strict)
+                return ExtractiveComposer(
+                    self._reader, checker, chooser, GridAnswerer(embedder), strict=strict
+                )
             return GroundedComposer(
                 model,
                 checker,
@@ -188,7 +197,7 @@ class Engine:
             content = self.store.document(piece.document_id).content
         place = (content, piece.page, piece.box)
         return self._pictures.cut(
-            place, lambda: self.pages.region(piece.document_id, piece.page, piece.box), can
+            place, lambda: self.pages.native(piece.document_id, piece.page, piece.box), can
         )
 
     def planner(self, wanted: str | Planner | None) -> Planner:
@@ -268,6 +277,27 @@ class Engine:
             described.append(" ".join(part for part in parts if part))
         return described
 
+    def region_tool(self, blocking: RunBlocking, model: MeteredMLLM | None) -> RegionTool:
+        """The tool that looks again at places of what one question found.
+
+        Args:
+            blocking: Runs a blocking call elsewhere.
+            model: Points, where the words and the networks find nothing and it can.
+        """
+        pointers: list[Pointer] = [*self._pointers]
+        if model is not None and can_point(model):
+            pointers.append(ModelPointer(model.named("point")))
+        return RegionTool(self.pages, self.eyes, pointers, self._looks, blocking)
+
+    @cached_property
+    def _pointers(self) -> list[Pointer]:
+        return [WordPointer(), SaliencyPointer(self.settings)]
+
+    @cached_property
+    def _looks(self) -> Looks:
+        kept = self.settings.answers
+        return Looks(kept.picture_cache_mb, kept.picture_cache_seconds, lambda look: look.nbytes)
+
     def _from_outside(self, given: Sequence[Any]) -> dict[str, Any]:
         """The web, if it is switched on, and the user's own tools, by name."""
         web = web_tool(self.settings, self.text_embedder, self.parsers, self._see)
@@ -329,8 +359,9 @@ class Engine:
         was cut short goes on where it stopped.
         """
         return reindex(
-            self.store, self.pages, self.text_embedder, self.image_embedder, on_progress
-        )
+            self.store, self.pages, self.text_embedder, self.image_embedder, on_progress,
+            tiles=self.settings.parse.tiles,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Release files, processes and the language model."""

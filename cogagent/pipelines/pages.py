@@ -9,7 +9,8 @@ from cogagent.documents.pool import ParserPool
 from cogagent.errors import NotFoundError
 from cogagent.geometry import FULL_PAGE, Box, pad, to_pixels
 from cogagent.indexes.store import Store
-from cogagent.types import Citation, Evidence, Raster, Source
+from cogagent.types import Citation, Element, Evidence, Raster, Source
+from cogagent.vision.rereading import dpi_for
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,13 +71,29 @@ class PageView:
         """One page as a reader sees it; see :meth:`region`."""
         return self.region(document, page, FULL_PAGE, dpi)
 
-    def native(self, document: str, page: int, box: Box = FULL_PAGE) -> Raster:
+    def native(
+        self, document: str, page: int, box: Box = FULL_PAGE, print_height: float = 0.0
+    ) -> Raster:
         """A rectangle of a page with all that there is to be seen in it; as :meth:`region`.
 
         A picture has its own pixels; a page is drawn so large that small print is legible.
+
+        Args:
+            document: Its id.
+            page: From 1.
+            box: In fractions of the page.
+            print_height: Of its lines, as a part of the page's height; 0 if nobody knows.
         """
-        dpi = _SIDE / (_PAGE_INCHES * max(box.width, box.height, 1e-3))
-        return self.region(document, page, box, int(min(max(dpi, _LEAST_DPI), _MOST_DPI)))
+        if print_height > 0:
+            dpi = dpi_for(print_height * _PAGE_INCHES * 72)
+        else:
+            side = max(box.width, box.height, 1e-3)
+            dpi = int(min(max(_SIDE / (_PAGE_INCHES * side), _LEAST_DPI), _MOST_DPI))
+        return self.region(document, page, box, max(dpi, _LEAST_DPI))
+
+    def picture(self, document: str, page: int, box: Box) -> Element | None:
+        """A picture of a stored document, with all words that were read in it."""
+        return self.store.picture(document, page, box)
 
     def content(self, document: str) -> str:
         """The hash of a stored document's bytes.

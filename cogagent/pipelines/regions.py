@@ -7,20 +7,19 @@ is not only quoted but looked at, where the question points, at full resolution.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cogagent.errors import NotFoundError
+from cogagent.errors import InputError, NotFoundError
 from cogagent.geometry import Box, make_box, place, within
 from cogagent.grid import Grid
 from cogagent.models.kept import Kept
 from cogagent.pipelines.charted import charted
 from cogagent.pipelines.compose import RunBlocking
 from cogagent.pipelines.pages import PageView, is_foreign
-from cogagent.types import Evidence, Query, Raster, ToolSpec, Words
-from cogagent.vision.charts.chart import read_chart
+from cogagent.types import Element, Evidence, Query, ToolSpec, Words
 from cogagent.vision.eyes import Eyes, Sight
 from cogagent.vision.pointing.base import Picture, Pointed, Pointer
 
@@ -34,8 +33,8 @@ SPEC = ToolSpec(
 )
 MOST = 3
 """Places that one look points at."""
-_WHOLE = 0.8
-"""A region that has so much of a chart is the chart."""
+_COARSE = 4000
+"""Pixels of the longer side of a picture from which on small print may not have been read."""
 _SURE = 0.3
 """Least certainty of a chart's values."""
 
@@ -45,19 +44,21 @@ class Look:
     """What a region holds, seen at full resolution.
 
     Attributes:
-        sight: What is written in it and what it shows; boxes are fractions of it.
+        sight: What is written in it and what it shows; boxes are fractions of it. ``None``
+            of a chart that was searched for its values alone.
         grid: Its values, if it is a chart that could be understood.
         nbytes: Memory that it takes, about.
     """
 
-    sight: Sight
+    sight: Sight | None
     grid: Grid | None
 
     @property
     def nbytes(self) -> int:
         """About how much memory it takes."""
         cells = len(self.grid.cells) if self.grid is not None else 0
-        return 10_000 + 200 * len(self.sight.reading.words) + 1_000 * cells
+        words = len(self.sight.reading.words) if self.sight is not None else 0
+        return 10_000 + 200 * words + 1_000 * cells
 
 
 Looks = Kept[Look]
@@ -104,88 +105,150 @@ class RegionTool:
             k: At most so many pieces.
 
         Raises:
-            NotFoundError: If the original is not there any more, or nothing in it is worth
-                a closer look.
+            NotFoundError: If the original is not there any more, or nothing in it goes with
+                the words.
             DocumentError: If it cannot be shown.
             ModelError: If it cannot be read.
         """
         assert query.region is not None
-        box = query.region.box
-        if box is None and parent.look == "chart":
-            box = parent.box
-        if box is None:
-            places = await self._pointed(query.text, parent)
-        else:
-            places = [Pointed(box=box, score=1.0, why=query.region.why)]
         found: list[Evidence] = []
-        for pointed in places[:MOST]:
-            if len(found) < k and pointed.box.area > 0:
-                found += await self._blocking(self._seen, parent, pointed)
+        if query.region.box is not None:
+            found += await self._blocking(self._seen, parent, query.region.box)
+        elif parent.look == "chart":
+            found += await self._blocking(self._values, parent)
         if not found:
-            raise NotFoundError(f"there is nothing to be seen there in {parent.title!r}.")
+            for box in await self._pointed(query.text, parent):
+                found += await self._blocking(self._seen, parent, box)
         return found[:k]
 
-    async def _pointed(self, question: str, parent: Evidence) -> list[Pointed]:
-        """Places of a picture that a question is about, on its page."""
-        picture = await self._blocking(self._picture, parent)
-        for pointer in self._pointers:
-            places = await pointer.point(question, picture, MOST)
-            if places:
-                boxes = place(np.array([each.box for each in places], np.float32), parent.box)
-                return [
-                    each.model_copy(update={"box": make_box(*box), "why": each.why})
-                    for each, box in zip(places, boxes.tolist(), strict=True)
-                ]
+    async def _pointed(self, question: str, parent: Evidence) -> list[Box]:
+        """Places of a picture that a question is about, on its page; at least one."""
+        picture: Picture = await self._blocking(self._picture, parent)
+        places = await self._first(question, picture)
+        if not places and max(picture.raster.size) > _COARSE:
+            # Its first reading was too coarse to read what the question speaks of.
+            picture = await self._blocking(self._in_parts, parent, picture)
+            places = await self._first(question, picture)
+        if places:
+            boxes = place(np.array([each.box for each in places], np.float32), parent.box)
+            return [make_box(*box) for box in boxes.tolist()]
         raise NotFoundError(
             f"nothing in {parent.title!r}, page {parent.page}, goes with {question!r}.",
             remedy="Name the place by its box.",
         )
 
+    async def _first(self, question: str, picture: Picture) -> list[Pointed]:
+        """The places of the first pointer that finds any."""
+        for pointer in self._pointers:
+            if places := await pointer.point(question, picture, MOST):
+                return places
+        return []
+
     def _picture(self, parent: Evidence) -> Picture:
+        """A picture, or a page, with all words that are known to stand in it."""
         raster = self._pages.native(parent.document_id, parent.page, parent.box)
-        words = parent.words
+        known: Element | Evidence = parent
+        if parent.modality == "image" and not is_foreign(parent.document_id):
+            known = self._pages.picture(parent.document_id, parent.page, parent.box) or parent
+        words = known.words if known.words is not None else Words.empty()
         here = words.pages == parent.page
         inside = Words(
             words.spans[here], np.ones(int(here.sum()), np.int32),
             within(words.boxes[here], parent.box),
         )  # fmt: skip
-        return Picture(raster, parent.text, inside, parent.look)
+        return Picture(raster, known.text, inside, parent.look)
 
-    def _seen(self, parent: Evidence, pointed: Pointed) -> list[Evidence]:
-        """A region as evidence: as a table if it is a chart, and as what is written in it."""
-        box = pointed.box
-        look = self._looks.get(self._key(parent, box), lambda: self._look(parent, box))
+    def _in_parts(self, parent: Evidence, picture: Picture) -> Picture:
+        """A large picture with what a reading part by part finds in it."""
+
+        def make() -> Look:
+            reading = self._eyes.read_parts(picture.raster)
+            (sight,) = self._eyes.look([picture.raster], written=[reading])
+            return Look(sight, None)
+
+        sight = self._look((*self._place(parent, parent.box), "parts"), make).sight
+        assert sight is not None
+        return replace(picture, text=sight.reading.text, words=sight.reading.words)
+
+    def _seen(self, parent: Evidence, box: Box) -> list[Evidence]:
+        """A region as evidence: its values if it is a chart, and what is written in it."""
+
+        def make() -> Look:
+            print_height = _print_height(parent, box)
+            raster = self._pages.native(parent.document_id, parent.page, box, print_height)
+            reading = self._eyes.reread(raster, print_height * raster.size[1] / box.height)
+            (sight,) = self._eyes.look([raster], written=[reading])
+            grid = None
+            if sight.kind == "chart":
+                grid = _chart(Picture(raster, reading.text, reading.words))
+            return Look(sight, grid)
+
+        if box.width <= 0 or box.height <= 0:
+            raise InputError("the region to look at again has no extent.")
+        look = self._look(self._place(parent, box), make)
+        assert look.sight is not None
         region = _evidence(parent, box, look.sight)
-        if look.grid is None:
-            return [region]
-        text, words = charted(look.grid, box, parent.page)
-        values = region.model_copy(
-            update={
-                "id": f"{region.id}#values", "modality": "table", "text": text, "words": words,
-                "boxes": tuple(words.lines(0, len(text))), "look": None,
-            }
-        )  # fmt: skip
-        return [values] if box.overlap(parent.box) >= _WHOLE * parent.box.area else [
-            values, region,
-        ]  # fmt: skip
+        return [*([] if look.grid is None else [_values(region, look.grid)]), region]
 
-    def _look(self, parent: Evidence, box: Box) -> Look:
-        raster = self._pages.native(parent.document_id, parent.page, box)
-        (sight,) = self._eyes.look([raster])
-        grid = None
-        if sight.kind == "chart" or (parent.look == "chart" and box == parent.box):
-            grid = _chart(raster, sight)
-        return Look(sight, grid)
+    def _values(self, parent: Evidence) -> list[Evidence]:
+        """The values of a chart; none if it could not be understood."""
 
-    def _key(self, parent: Evidence, box: Box) -> tuple[object, ...]:
+        def make() -> Look:
+            picture = self._picture(parent)
+            if not len(picture.words):
+                reading = self._eyes.reread(picture.raster)
+                picture = replace(picture, text=reading.text, words=reading.words)
+            return Look(None, _chart(picture))
+
+        look = self._look((*self._place(parent, parent.box), "values"), make)
+        return [] if look.grid is None else [_values(_part(parent, parent.box), look.grid)]
+
+    def _look(self, key: tuple[object, ...], make: Callable[[], Look]) -> Look:
+        return self._looks.get(key, make)
+
+    def _place(self, parent: Evidence, box: Box) -> tuple[object, ...]:
+        """What a region is known by: the same bytes under another name are read once."""
         document = parent.document_id
         content = document if is_foreign(document) else self._pages.content(document)
-        return (content, parent.page, box, parent.look)
+        return (content, parent.page, box)
 
 
-def _chart(raster: Raster, sight: Sight) -> Grid | None:
-    grid = read_chart(raster, sight.reading.text, sight.reading.words)
+def _chart(picture: Picture) -> Grid | None:
+    from cogagent.vision.charts.chart import read_chart
+
+    grid = read_chart(picture.raster, picture.text, picture.words)
     return grid if grid is not None and grid.cells and grid.certainty >= _SURE else None
+
+
+def _print_height(parent: Evidence, box: Box) -> float:
+    """Median height of the words that were read in a region before, as a part of the page's.
+
+    0 if there were none.
+    """
+    words = parent.words
+    middles = (words.boxes[:, :2] + words.boxes[:, 2:]) / 2
+    inside = (middles >= box[:2]).all(axis=1) & (middles < box[2:]).all(axis=1)
+    heights = (words.boxes[:, 3] - words.boxes[:, 1])[inside & (words.pages == parent.page)]
+    return float(np.median(heights)) if len(heights) else 0.0
+
+
+def _values(region: Evidence, grid: Grid) -> Evidence:
+    """The values of a chart as a table, each with its place."""
+    text, words = charted(grid, region.box, region.page)
+    return region.model_copy(
+        update={
+            "id": f"{region.id}#values", "modality": "table", "text": text, "words": words,
+            "boxes": tuple(words.lines(0, len(text))), "look": "chart",
+        }
+    )  # fmt: skip
+
+
+def _part(parent: Evidence, box: Box) -> Evidence:
+    """A part of a piece of evidence, nothing being said yet of what it holds."""
+    corners = ",".join(f"{round(1000 * edge)}" for edge in box)
+    return parent.model_copy(
+        update={"id": f"{parent.id}@{corners}", "parent": parent.id, "box": box, "focus": None}
+    )
 
 
 def _evidence(parent: Evidence, box: Box, sight: Sight) -> Evidence:
@@ -199,11 +262,9 @@ def _evidence(parent: Evidence, box: Box, sight: Sight) -> Evidence:
         boxes,
     )
     text = said + reading.text
-    corners = ",".join(f"{round(1000 * edge)}" for edge in box)
-    return parent.model_copy(
+    return _part(parent, box).model_copy(
         update={
-            "id": f"{parent.id}@{corners}", "parent": parent.id, "modality": "image",
-            "box": box, "boxes": tuple(words.lines(0, len(text))), "text": text, "words": words,
-            "look": sight.kind,
+            "modality": "image", "boxes": tuple(words.lines(0, len(text))), "text": text,
+            "words": words, "look": sight.kind,
         }
     )  # fmt: skip

@@ -56,15 +56,13 @@ def _picture(picture: Element, raster: Raster, eyes: Eyes, read: bool) -> Iterat
     written, words = picture.text, picture.words or Words.empty()
     if not written:
         written, words = sight.reading.text, _placed(sight.reading.words, picture)
-    long = len(written) > _LONG
-    if long:
-        cut = written.rfind(" ", 0, _LONG)
-        written = written[: cut if cut > 0 else _LONG]
-        words = words.slice(0, len(written))
     said = "".join(f"{sentence}\n" for sentence in sight.perception.sentences)
+    long = len(written) > _LONG
+    cut = written.rfind(" ", 0, _LONG) if long else 0
     yield picture.model_copy(
         update={
             "text": said + written,
+            "stands_for": len(said) + (cut if cut > 0 else _LONG) if long else None,
             "words": Words.concat([(len(said), words)]),
             "vector": sight.vector,
             "tiles": sight.tiles and sight.tiles.on_page(picture.box),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogagent.config import Settings
+from cogagent.geometry import FULL_PAGE
 from cogagent.models.base import ImageEmbedder
 from cogagent.models.factory import classifier
 from cogagent.types import PictureKind, Raster, TileVectors, Words
@@ -16,6 +17,7 @@ from cogagent.vision.colours import colours_of
 from cogagent.vision.kinds import kind_of
 from cogagent.vision.ocr import Reader, Reading
 from cogagent.vision.perception import Perception, perceive
+from cogagent.vision.rereading import read_parts, reread
 from cogagent.vision.tags import Tag, paper, tags
 from cogagent.vision.tiling import Embedded, embed, tile_vectors
 
@@ -99,6 +101,26 @@ class Eyes:
             ModelError: If the reader fails or does not load.
         """
         return self._reader.read(raster)
+
+    def reread(self, raster: Raster, height: float = 0.0) -> Reading:
+        """What is written in a region at full resolution, enlarged where its print is small.
+
+        Nothing where the setting ``parse.ocr`` is off.
+
+        Args:
+            raster: The region.
+            height: Of its lines, in pixels; 0 if nobody knows.
+
+        Raises:
+            ModelError: If the reader fails or does not load.
+        """
+        if not self._settings.parse.ocr:
+            return _UNREAD
+        return reread(raster, FULL_PAGE, self._reader, height=height or None)
+
+    def read_parts(self, raster: Raster) -> Reading:
+        """What is written in a large picture, part by part; raises what :meth:`read` does."""
+        return read_parts(raster, self._reader) if self._settings.parse.ocr else _UNREAD
 
     def _shown(
         self, rasters: Sequence[Raster], embedded: Sequence[Embedded]
