@@ -189,11 +189,16 @@ class ExtractiveComposer:
         if seen is not None:
             return seen
         reading = self._find(question, passages)
+        if reading is not None and _of_a_chart(reading, evidence) and not _read(reading, evidence):
+            # What the program says of a chart's looks answers nothing.
+            reading = replace(reading, answered=False)
         cells = None if self._cells is None else cells_answer(question, evidence, self._cells)
         if cells is None or reading is None or not reading.answered:
             return cells or reading
         surer = cells.answer.confidence >= reading.confidence
-        return cells if surer or reading.passage == cells.passage else reading
+        # The words of a chart are in no order that a reader of sentences knows.
+        surer = surer or reading.passage == cells.passage or _of_a_chart(reading, evidence)
+        return cells if surer else reading
 
     def _find(self, question: str, passages: Sequence[Passage]) -> Reading | None:
         """What answers ``question``; its passage number counts in the evidence."""
@@ -344,6 +349,19 @@ def _abstention(evidence: Sequence[Evidence], reading: Reading | None) -> Compos
         confidence=reading.confidence,
         warnings=tuple(warnings([_piece(reading, evidence)])),
     )
+
+
+def _of_a_chart(reading: Reading, evidence: Sequence[Evidence]) -> bool:
+    piece = _piece(reading, evidence)
+    return piece.modality == "image" and piece.look == "chart"
+
+
+def _read(reading: Reading, evidence: Sequence[Evidence]) -> bool:
+    """Whether a reading of a picture is of words that stand in it."""
+    start, end = reading.answer_start, reading.answer_end
+    if start is None or end is None:
+        start, end = reading.start, reading.end
+    return bool(len(_piece(reading, evidence).words.slice(start, end)))
 
 
 def _draft(marker: int, reading: Reading, evidence: Sequence[Evidence]) -> Draft:

@@ -6,7 +6,6 @@ is not only quoted but looked at, where the question points, at full resolution.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +22,6 @@ from cogagent.types import Element, Evidence, Query, ToolSpec, Words
 from cogagent.vision.eyes import Eyes, Sight
 from cogagent.vision.pointing.base import Picture, Pointed, Pointer
 
-log = logging.getLogger(__name__)
 
 SPEC = ToolSpec(
     name="region",

@@ -31,6 +31,8 @@ class Aligned:
         other: It names a period, and the labels are of other ones.
         by: How: ``words``, ``meaning``, or ``nothing`` where the axis is not named.
         likest: The label most like the question in meaning, if not like enough to be named.
+        rivals: How many other labels it names as well as the first, such as the months of
+            the year that it speaks of.
     """
 
     named: tuple[Match, ...]
@@ -38,6 +40,7 @@ class Aligned:
     other: bool = False
     by: str = "words"
     likest: int | None = None
+    rivals: int = 0
 
     @property
     def at(self) -> frozenset[int]:
@@ -97,7 +100,7 @@ def _dated(asked: Asked, axis: Axis, matches: list[Match]) -> Aligned:
     if whole and len(named) > 1:
         named = _between(axis, matches, named)
     rest = [m for m in matches if m not in named and m.score > named[0].score - 0.05]
-    return Aligned(tuple(named), 0.5 if rest else 1.0)
+    return Aligned(tuple(named), 0.5 if rest else 1.0, rivals=len(rest))
 
 
 def _between(axis: Axis, matches: list[Match], ends: list[Match]) -> list[Match]:

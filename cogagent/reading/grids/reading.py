@@ -22,8 +22,11 @@ RESIDUAL = re.compile(
     re.IGNORECASE,
 )
 """Labels of what is left over, which are never the most or the least of their kind."""
+_MEAN = re.compile(r"(?:mean|average|avg\.?)", re.IGNORECASE)
 _UNNAMED = 0.35
 _GUESSED = 0.5
+_AVERAGED = 0.9
+"""How sure it is that a row of means holds the mean that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,17 @@ def best_of(aligned: Aligned) -> Match:
 def settle(asked: Asked, view: View, target: Target, *, by_rows: bool) -> Settled:
     """The place of an axis to look at: the one named, or the one that goes without saying."""
     axis, aligned = view.axis(by_rows), target.aligned(by_rows)
+    means = [n for n, header in enumerate(axis.headers) if _MEAN.fullmatch(header.text.strip())]
+    if asked.sum == "average" and len(means) == 1:
+        return Settled((means[0],), _AVERAGED, named=True)
     if aligned.named:
         best = best_of(aligned)
         if asked.ranged and axis.time and best.mention is not None and len(aligned.named) > 1:
             last = max(aligned.named, key=lambda match: axis.order.index(match.index))
             return Settled((last.index,), _GUESSED, named=True)
         sure = 0.5 + 0.5 * aligned.margin
+        if aligned.rivals > 1:  # one of the months of a year is as good as another
+            sure /= aligned.rivals
         if aligned.by == "meaning":
             sure *= 0.8
         elif best.mention is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cogagent.grid import Cell
 from cogagent.reading.grids.aligning import Aligned
@@ -39,6 +39,8 @@ def reckon(asked: Asked, view: View, target: Target) -> Draft | None:
     if found is None:
         return None
     operands, sure = found
+    if asked.versus and all(map(_in_brackets, operands)):  # costs: more is more negative
+        operands = [_without_brackets(one) for one in operands]
     done = _worked(asked, operands)
     if done is None:
         return None
@@ -204,6 +206,14 @@ def _worked(asked: Asked, operands: list[Operand]) -> tuple[float, str, Operatio
             first, second = second, first
         return 100 * first / second, " / ", "share"
     return first / second, " / ", "ratio"
+
+
+def _in_brackets(one: Operand) -> bool:
+    return one.value < 0 and one.cell.place.text.strip("$\u20ac\u00a3 ").startswith("(")
+
+
+def _without_brackets(one: Operand) -> Operand:
+    return replace(one, value=-one.value, cell=replace(one.cell, value=-one.value))
 
 
 def _unit(view: View, operands: list[Operand]) -> str:

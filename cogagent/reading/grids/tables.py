@@ -17,6 +17,8 @@ _NIL = frozenset("-\u2013\u2014\u2212")
 _NOTE = re.compile(r"\s*(?:\(\s?(?:\d{1,2}|[a-z]|\*+)\s?\)|\[\d{1,2}\]|[*\u2020\u2021]+)\s*$")
 _MEASURED = re.compile(r"\u2248 (?P<value>[^\u00b1]{1,40}) \u00b1 (?P<error>.{1,40})")
 """A value that was read off a chart's axis, as ``pipelines/charted.py`` writes it."""
+_RANGE = re.compile(r"\d\s?(?:to|[\u2013\u2014])\s?\d|\d\s-\s\d")
+"""From one number to another: words, not a value."""
 _LONGEST = 4000
 """Rows that are read; who asks for one value means no longer table."""
 
@@ -95,6 +97,8 @@ def _cell(span: Range, text: str, place: _Placing) -> Cell | None:
 
 def _value(said: str) -> float | None:
     """The number of a cell that is one, not of words that begin with a figure."""
+    if _RANGE.search(said):
+        return None
     value = number(said)
     letters = sum(char.isalpha() for char in said)
     return None if letters > sum(char.isdigit() for char in said) + 3 else value

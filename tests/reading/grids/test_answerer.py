@@ -13,6 +13,7 @@ from cogagent.geometry import Box
 from cogagent.grid import Cell, Grid, Header, Place
 from cogagent.reading.grids.answerer import SURE, Declined, GridAnswer, GridAnswerer
 from cogagent.reading.grids.asking import asked_of
+from cogagent.reading.grids.tables import table_grid
 from cogagent.reading.passage import FloatArray, IntArray
 
 Make = Callable[..., Grid]
@@ -316,3 +317,33 @@ def _grid(rows: list[str], columns: list[str], data: st.DataObject) -> Grid:
     }
     made = [[Header(text, (Place(text),), (text,)) for text in texts] for texts in (rows, columns)]
     return Grid("bar", tuple(made[0]), tuple(made[1]), cells)
+
+
+def test_costs_in_brackets_are_more_where_they_are_more_negative(make: Make) -> None:
+    text = " | 2023 | 2024\nSalaries | (661,400) | (688,300)\nFuel | (100) | (90)"
+    grid = table_grid(text)
+    assert grid is not None
+    answer = told("How much more was spent on salaries in 2024 than in 2023?", grid)
+    assert answer.said.startswith("688,300 - 661,400 = 26,900")
+
+
+def test_a_row_of_means_holds_the_mean() -> None:
+    grid = table_grid(
+        "Date | North | South\n4 Jun 2024 | 5 | 4\n2 Jul 2024 | 7 | 8\nMean | 6 | 6.1"
+    )
+    assert grid is not None
+    assert told("What was the mean depth in the South in 2024?", grid).short == "6.1"
+
+
+def test_one_of_many_months_of_a_year_is_not_taken_for_the_year() -> None:
+    rows = "\n".join(f"{day} Jun 2024 | {day}.5 | 4" for day in range(1, 8))
+    grid = table_grid(f"Date | North | South\n{rows}")
+    assert grid is not None
+    answer = GridAnswerer().answer("What was the depth in the North in 2024?", grid)
+    assert isinstance(answer, Declined) or answer.confidence < SURE
+
+
+def test_a_range_is_told_whole() -> None:
+    grid = table_grid("Site | Depth (m)\nHeron Inlet | 0 to 6\nNorth Bay | 0 to 12")
+    assert grid is not None
+    assert told("What is the depth at Heron Inlet?", grid).short == "0 to 6"
