@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import Annotated, Any, ClassVar, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,10 @@ PictureKind = Literal["photograph", "chart", "table", "graphic", "page"]
 PartRole = Literal["row", "column", "value", "axis", "unit", "title"]
 BlockRole = Literal["title", "paragraph", "label", "numbers", "rows"]
 MetaValue = str | int | float | bool | None
+
+
+WORDED = 8
+"""A picture with so many words is known by them; one with fewer by what it shows, too."""
 
 
 def storable(value: object) -> TypeGuard[MetaValue]:
@@ -128,6 +132,8 @@ class Words:
     spans: NDArray[np.int32]
     pages: NDArray[np.int32]
     boxes: Boxes
+    NBYTES: ClassVar[int] = 28
+    """Of a word, packed."""
 
     def __len__(self) -> int:
         return len(self.pages)
@@ -165,7 +171,7 @@ class Words:
         return result
 
     def to_bytes(self) -> bytes:
-        """Packed: 28 bytes a word, little-endian."""
+        """Packed: :attr:`NBYTES` bytes a word, little-endian."""
         return b"".join(
             (
                 self.spans.astype("<i4").tobytes(),
@@ -181,7 +187,7 @@ class Words:
         Raises:
             ValueError: If the length is not a whole number of words.
         """
-        count, rest = divmod(len(data), 28)
+        count, rest = divmod(len(data), Words.NBYTES)
         if rest:
             raise ValueError(f"{len(data)} bytes are not a whole number of words")
         ints = np.frombuffer(data, "<i4", count * 3)
@@ -339,8 +345,15 @@ class Chunk(Record):
     searched by passages, which are longer than chunks. ``None``: a passage by itself."""
 
     def embedded_text(self) -> str:
-        """What the text embedder is given: the text under its context."""
-        return f"{self.context}\n{self.text}" if self.context else self.text
+        """What the text embedder is given: the text under its context.
+
+        Of a picture with many words these alone: what is said of its looks would make
+        all charts alike.
+        """
+        text = self.text
+        if self.kind == "image" and len(self.words) >= WORDED:
+            text = f"{self.caption}\n{text[self.words.spans[0, 0] :]}".strip()
+        return f"{self.context}\n{text}" if self.context else text
 
 
 # --- what is kept ----------------------------------------------------------

@@ -30,6 +30,7 @@ from cogagent.types import (
     Element,
     Evidence,
     Failure,
+    Words,
 )
 
 _SELECTIONS = 32
@@ -483,14 +484,14 @@ class Store:
         """Chunks as evidence without score, by id; ids that are gone are left out."""
         return rows.evidence(self.catalogue.reader(), ids)
 
-    def worded(self, ids: Iterable[int]) -> set[int]:
-        """Those of the chunks that have words on the page, or a caption."""
+    def word_counts(self, ids: Iterable[int]) -> dict[int, int]:
+        """How many words each of the chunks has on the page and in its caption, by id."""
         rows = self.catalogue.reader().execute(
-            "SELECT id FROM chunks WHERE id IN (SELECT value FROM json_each(?)) "
-            "AND (length(words) > 0 OR caption <> '')",
+            "SELECT id, length(words), caption FROM chunks "
+            "WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
-        return {row[0] for row in rows}
+        return {key: size // Words.NBYTES + len(caption.split()) for key, size, caption in rows}
 
     def size(self, collection: str, space: Space) -> int:
         """How many vectors a collection has in a space."""

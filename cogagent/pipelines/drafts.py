@@ -21,7 +21,7 @@ from cogagent.types import Chunk, Element, Source, TileVectors
 
 Made = TypeVar("Made")
 
-PARSE_VERSION = 2
+PARSE_VERSION = 3
 """Raised when parsing or cutting changes, so that a home's documents are read anew."""
 
 

@@ -20,7 +20,7 @@ from cogagent.retrievers.text import (
     TextRetriever,
     keyed_evidence,
 )
-from cogagent.types import Evidence, Query
+from cogagent.types import WORDED, Evidence, Query
 
 SHOWN_WEIGHT = 0.25
 """Of what a picture shows, against the words in it and its caption. A picture without
@@ -130,34 +130,39 @@ class ImageRetriever:
         ]
 
     def _fused(self, ranked: Ranked, shown: Near) -> Scores:
-        """One score of pictures with words, by these above all, and of those without.
+        """One score of pictures with many words, by these, and of those without, by their looks.
+
+        One with a few words, which may be a sign in a photograph or a slip of the reader's,
+        counts as the better of the two: by its words above all, or by what it shows.
 
         Shares of the highest say nothing of how high that is: each kind counts as much
         as its highest cosine, so that the best of a thousand photographs that have
         nothing to do with a question does not stand before the chart that answers it.
         Its cosine is that of the whole: the best of many parts is higher by chance.
         """
-        worded = self._store.worded(ranked.scores.keys() | shown.scores.keys())
-        worded = worded | (
-            ranked.scores.keys() - shown.scores.keys()
-        )  # of which only words are known
+        counts = self._store.word_counts(ranked.scores.keys() | shown.scores.keys())
+        worded = {key for key, count in counts.items() if count or key not in shown.scores}
+        few = {key for key in shown.scores if counts.get(key, 0) < WORDED}
         said = scaled({key: ranked.scores.get(key, 0.0) for key in worded})
         seen = scaled(shown.scores)
         read = scaled(
             {
                 key: SHOWN_WEIGHT * seen.get(key, 0.0) + (1 - SHOWN_WEIGHT) * score
+                if key in few
+                else score
                 for key, score in said.items()
             }
         )
-        plain = scaled({key: score for key, score in shown.scores.items() if key not in worded})
+        plain = scaled({key: shown.scores[key] for key in few})
         level = max((ranked.cosines.get(key, 0.0) for key in worded), default=0.0)
         other = max((shown.cosines[key] for key in plain), default=0.0)
         top = max(level, other)
         if top <= 0:
             return plain | read
         first, second = max(level / top, LEAST), max(other / top, LEAST)
-        return {key: score * second for key, score in plain.items()} | {
-            key: score * first for key, score in read.items()
+        return {
+            key: max(plain.get(key, 0.0) * second, read.get(key, 0.0) * first)
+            for key in plain.keys() | read.keys()
         }
 
     def _shown(self, text: str) -> Near:
