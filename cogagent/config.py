@@ -208,6 +208,9 @@ class AnswerSettings(_Group):
     """Pieces of evidence that a model is shown, if its context holds as many."""
     pictures: int = Field(default=4, ge=0, le=50)
     """Pictures of the evidence that a multimodal model is shown."""
+    crops: int = Field(default=4, ge=0, le=24)
+    """Parts of the best picture that are shown beside it where it had to be made smaller for
+    the model, as far as ``picture_tokens`` allows without making it smaller still."""
     picture_tokens: int = Field(default=2048, ge=16)
     """Most tokens that the pictures of one question take, and at most a third of the
     model's context: they are made smaller, or fewer. (Estimated where a model does not

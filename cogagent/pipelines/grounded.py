@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from cogagent.checking.checker import Checker
 from cogagent.checking.injection import fence, visible, warnings
 from cogagent.checking.marking import NOTHING_LEFT
 from cogagent.config import AnswerSettings
 from cogagent.errors import BudgetError, CogAgentError, ContextOverflowError
+from cogagent.geometry import make_box, place
 from cogagent.models.mllm import MLLM, Generated, Message, Options, said
 from cogagent.models.showing import PictureCache
 from cogagent.models.sight import picture_tokens
@@ -24,6 +28,7 @@ from cogagent.pipelines.timing import left, timed
 from cogagent.pipelines.weighing import weigh
 from cogagent.pipelines.writing import Writing
 from cogagent.types import Evidence, Raster
+from cogagent.vision.crops import crop_plan
 
 PROMPT = "answer.v1"
 NOTES_PROMPT = "answer_from_notes.v1"
@@ -43,6 +48,10 @@ OVERTIME = "the time was over before the answer was whole"
 NOTES = "Notes of earlier steps. They are no evidence and are not cited:"
 _OF_THE_QUESTION = "question:"
 """Before the number of a picture that came with the question."""
+_CROP = re.compile(r"crop \d+ of (?P<piece>.*)", re.DOTALL)
+"""The key of a part of a picture."""
+_SHRUNK = 0.9
+"""A picture with so much of what a model makes use of was made smaller for it."""
 
 Look = Callable[[Evidence], Raster]
 """The pixels of a piece of evidence."""
@@ -203,14 +212,14 @@ class GroundedComposer:
         self, asked: Asked, evidence: Sequence[Evidence], pictures: Mapping[str, Raster]
     ) -> list[Message]:
         numbers = {piece.id: number for number, piece in enumerate(evidence, 1)}
-        shown = {key: raster for key, raster in pictures.items() if key in numbers}
+        shown = {key: raster for key, raster in pictures.items() if _piece(key) in numbers}
         owned = {
             key: raster for key, raster in pictures.items() if key.startswith(_OF_THE_QUESTION)
         }
         shown = owned | shown
         notes = [
             f"Picture {place} "
-            + ("belongs to the question." if key in owned else f"shows evidence {numbers[key]}.")
+            + ("belongs to the question." if key in owned else _shows(key, numbers))
             for place, key in enumerate(shown, 1)
         ]
         fenced = [fence(evidence, boundary=_boundary(evidence))] if evidence else []
@@ -221,7 +230,8 @@ class GroundedComposer:
         """The question's pictures, then those of the evidence, as the settings and model allow.
 
         Returns:
-            By the ids of the evidence, best first; the question's own come first.
+            By the ids of the evidence, best first; the question's own come first, parts of
+            the best picture last.
         """
         if not self._model.capabilities.pictures:
             return {}
@@ -240,8 +250,54 @@ class GroundedComposer:
                     continue  # its words are among the evidence all the same
                 seen += 1
         most = min(self._settings.picture_tokens, self._context // _PICTURE_SHARE)
+        spare = None if allowed is None else allowed - len(found)
+        self._add_crops(found, evidence, most, spare)
         shown = self._shown.shown(list(found.values()), self._model, most)
         return dict(zip(found, shown, strict=False))
+
+    def _add_crops(
+        self, found: dict[str, Raster], evidence: Sequence[Evidence], most: int, spare: int | None
+    ) -> None:
+        """Add parts of the best picture at full resolution, if it had to be made smaller.
+
+        Mini-Monkey's (arXiv 2408.02034) second grid, whose edges cut other things than those of
+        the patches or tiles that the model makes of the whole.
+        """
+        best = next((piece for piece in evidence if piece.id in found), None)
+        if best is None or best.parent or not _shrunk(found[best.id].size, self._model):
+            return
+        plan = crop_plan(found[best.id].size, best.look or "graphic")
+        boxes = place(np.array(plan.adaptive_boxes, np.float32), best.box).tolist()
+        room = self._settings.crops if spare is None else min(self._settings.crops, spare)
+        for number, box in enumerate(boxes[: max(room, 0)], 1):
+            part = best.model_copy(update={"box": make_box(*box)})
+            try:
+                raster = self._look(part)
+            except CogAgentError:
+                return  # the whole is there all the same
+            sizes = [*(shown.size for shown in found.values()), raster.size]
+            if picture_tokens(self._model, sizes) > most:
+                return
+            found[f"crop {number} of {best.id}"] = raster
+
+
+def _shrunk(size: tuple[int, int], model: MLLM) -> bool:
+    """Whether a picture is as large as a model makes use of, and was larger."""
+    can = model.capabilities
+    side, pixels = can.picture_side, can.picture_pixels
+    by_side = side is not None and max(size) >= _SHRUNK * side
+    return by_side or (pixels is not None and size[0] * size[1] >= _SHRUNK * pixels)
+
+
+def _piece(key: str) -> str:
+    """The piece of evidence that a picture shows, or a part of it."""
+    crop = _CROP.fullmatch(key)
+    return key if crop is None else crop["piece"]
+
+
+def _shows(key: str, numbers: Mapping[str, int]) -> str:
+    part = "a part of " if _CROP.fullmatch(key) else ""
+    return f"shows {part}evidence {numbers[_piece(key)]}."
 
 
 def _order(asked: Asked) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cogagent.errors import InputError, NotFoundError
+from cogagent.errors import InputError
 from cogagent.geometry import Box, make_box, place, within
 from cogagent.grid import Grid
 from cogagent.models.kept import Kept
@@ -29,8 +29,6 @@ SPEC = ToolSpec(
     "found: small print, a chart's values, a detail.",
     regions=True,
 )
-MOST = 3
-"""Places that one look points at."""
 _COARSE = 4000
 """Pixels of the longer side of a picture from which on small print may not have been read."""
 _SURE = 0.3
@@ -91,7 +89,7 @@ class RegionTool:
         self._looks = looks
         self._blocking = blocking
 
-    async def alook(self, query: Query, parent: Evidence, k: int) -> list[Evidence]:
+    async def alook(self, query: Query, parent: Evidence, k: int, places: int) -> list[Evidence]:
         """What stands in a region, as evidence with boxes of its own, the best first.
 
         A chart comes as a table of its values. Where the query names no place, a chart is
@@ -101,10 +99,13 @@ class RegionTool:
             query: With a region of ``parent``.
             parent: What was found before.
             k: At most so many pieces.
+            places: At most so many places.
+
+        Returns:
+            None where the query names no place and nothing goes with its words.
 
         Raises:
-            NotFoundError: If the original is not there any more, or nothing in it goes with
-                the words.
+            NotFoundError: If the original is not there any more.
             DocumentError: If it cannot be shown.
             ModelError: If it cannot be read.
         """
@@ -114,32 +115,29 @@ class RegionTool:
             found += await self._blocking(self._seen, parent, query.region.box)
         elif parent.look == "chart":
             found += await self._blocking(self._values, parent)
-        if not found:
-            for box in await self._pointed(query.text, parent):
-                found += await self._blocking(self._seen, parent, box)
+        if not found and query.region.box is None:
+            picture: Picture = await self._blocking(self._picture, parent)
+            for pointed in await self._pointed(query.text, parent, picture, places):
+                found += await self._blocking(self._seen, parent, pointed, picture)
         return found[:k]
 
-    async def _pointed(self, question: str, parent: Evidence) -> list[Box]:
-        """Places of a picture that a question is about, on its page; at least one."""
-        picture: Picture = await self._blocking(self._picture, parent)
-        places = await self._first(question, picture)
-        if not places and max(picture.raster.size) > _COARSE:
+    async def _pointed(
+        self, question: str, parent: Evidence, picture: Picture, places: int
+    ) -> list[Box]:
+        """Places of a picture that a question is about, on its page."""
+        found = await self._first(question, picture, places)
+        if not found and max(picture.raster.size) > _COARSE:
             # Its first reading was too coarse to read what the question speaks of.
-            picture = await self._blocking(self._in_parts, parent, picture)
-            places = await self._first(question, picture)
-        if places:
-            boxes = place(np.array([each.box for each in places], np.float32), parent.box)
-            return [make_box(*box) for box in boxes.tolist()]
-        raise NotFoundError(
-            f"nothing in {parent.title!r}, page {parent.page}, goes with {question!r}.",
-            remedy="Name the place by its box.",
-        )
+            finer = await self._blocking(self._in_parts, parent, picture)
+            found = await self._first(question, finer, places)
+        boxes = place(np.array([each.box for each in found], np.float32), parent.box)
+        return [make_box(*box) for box in boxes.tolist()]
 
-    async def _first(self, question: str, picture: Picture) -> list[Pointed]:
+    async def _first(self, question: str, picture: Picture, places: int) -> list[Pointed]:
         """The places of the first pointer that finds any."""
         for pointer in self._pointers:
-            if places := await pointer.point(question, picture, MOST):
-                return places
+            if found := await pointer.point(question, picture, places):
+                return found[:places]
         return []
 
     def _picture(self, parent: Evidence) -> Picture:
@@ -168,12 +166,22 @@ class RegionTool:
         assert sight is not None
         return replace(picture, text=sight.reading.text, words=sight.reading.words)
 
-    def _seen(self, parent: Evidence, box: Box) -> list[Evidence]:
-        """A region as evidence: its values if it is a chart, and what is written in it."""
+    def _seen(self, parent: Evidence, box: Box, picture: Picture | None = None) -> list[Evidence]:
+        """A region as evidence: its values if it is a chart, and what is written in it.
+
+        Args:
+            parent: What it is a part of.
+            box: On its page.
+            picture: The parent at full resolution, if it has been decoded already.
+        """
 
         def make() -> Look:
             print_height = _print_height(parent, box)
-            raster = self._pages.native(parent.document_id, parent.page, box, print_height)
+            if picture is not None and parent.media_type.startswith("image/"):
+                (inner,) = within(np.array([box], np.float32), parent.box)
+                raster = picture.raster.part(make_box(*inner.tolist()))
+            else:
+                raster = self._pages.native(parent.document_id, parent.page, box, print_height)
             reading = self._eyes.reread(raster, print_height * raster.size[1] / box.height)
             (sight,) = self._eyes.look([raster], written=[reading])
             grid = None
@@ -183,7 +191,7 @@ class RegionTool:
 
         if box.width <= 0 or box.height <= 0:
             raise InputError("the region to look at again has no extent.")
-        look = self._look(self._place(parent, box), make)
+        look = self._look((*self._place(parent, box), round(_print_height(parent, box), 4)), make)
         assert look.sight is not None
         region = _evidence(parent, box, look.sight)
         return [*([] if look.grid is None else [_values(region, look.grid)]), region]

@@ -57,7 +57,13 @@ class RecordedTool:
             if key in self._pieces
         ]
 
-    async def alook(self, query: Query, parent: Evidence, k: int) -> list[Evidence]:  # noqa: ARG002
+    async def alook(
+        self,
+        query: Query,
+        parent: Evidence,  # noqa: ARG002
+        k: int,
+        places: int,  # noqa: ARG002
+    ) -> list[Evidence]:
         """What was seen then; raises what :meth:`aretrieve` does."""
         return await self.aretrieve(query, k)
 

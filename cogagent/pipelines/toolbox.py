@@ -14,12 +14,24 @@ from cogagent.errors import BudgetError, CogAgentError, InputError, ToolError
 from cogagent.geometry import Box
 from cogagent.pipelines.compose import RunBlocking
 from cogagent.pipelines.sound import sound
-from cogagent.types import Budget, Evidence, Note, Problem, Query, Record, ToolSpec, clean
+from cogagent.types import (
+    Budget,
+    Evidence,
+    Note,
+    Problem,
+    Query,
+    Record,
+    Region,
+    ToolSpec,
+    clean,
+)
 
 log = logging.getLogger(__name__)
 
 PER_QUERY = 24
 """Pieces of evidence that one query brings, where it does not say."""
+PLACES = 3
+"""Places that one look may point at by itself."""
 _SAME_PLACE = 0.8
 """Regions that share so much, intersection over union, are one place."""
 
@@ -198,8 +210,19 @@ class Toolbox:
         if allowed is not None and self.regions >= allowed:
             raise BudgetError(f"the budget of {allowed} regions to look at again is spent.")
         self.regions += 1
+        places = PLACES if allowed is None else min(PLACES, 1 + allowed - self.regions)
         k = query.top_k or PER_QUERY
-        return _kept(await tool.alook(query, parent, k), k)
+        found = _kept(await tool.alook(query, parent, k, places), k)
+        seen: dict[Box, list[Evidence]] = {}
+        for piece in found:
+            seen.setdefault(piece.box, []).append(piece)
+        self.regions += max(len(seen) - 1, 0)
+        if query.region.box is None:  # who names one of these places has it already
+            for box, pieces in seen.items():
+                place = Region(evidence_id=parent.id, box=box)
+                named = self._placed(query.model_copy(update={"region": place}))
+                self._known.setdefault(query_key(named), Brought(pieces, None, None, 0.0))
+        return found
 
     def _placed(self, query: Query) -> Query:
         """A query for a region that was looked at before, in nearly the same place, as that."""

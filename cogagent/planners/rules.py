@@ -266,7 +266,7 @@ def _lookups(view: View) -> list[Query]:
 def _charts(state: PlanState) -> tuple[Query, ...]:
     """Second looks at the best charts, whose values a search cannot see."""
     able = any(tool.name == REGION for tool in state.tools)
-    if not able or state.left.steps == 0:
+    if not able:
         return ()
     most = _CHARTS if state.left.regions is None else min(_CHARTS, state.left.regions)
     seen = {query.region.evidence_id for query in _asked(state) if query.region is not None}

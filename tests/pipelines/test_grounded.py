@@ -14,7 +14,7 @@ import pytest
 from cogagent.checking.checker import Checker
 from cogagent.config import AnswerSettings, load_settings
 from cogagent.errors import ContextOverflowError, NotFoundError
-from cogagent.geometry import FULL_PAGE
+from cogagent.geometry import FULL_PAGE, make_box
 from cogagent.models.factory import minilm
 from cogagent.models.metered import Meter, MeteredMLLM
 from cogagent.models.mllm import Capabilities
@@ -283,3 +283,41 @@ def test_no_more_pictures_are_shown_than_the_budget_allows() -> None:
     assert compose(metered, found, look=lambda _: grey, pictures=2).composed.text
     ((messages, _),) = seeing.asked
     assert sum(len(message.pictures) for message in messages) == 1
+
+
+def test_parts_of_a_picture_that_had_to_be_made_smaller_are_shown_beside_it() -> None:
+    looked: list[tuple[float, ...]] = []
+
+    def look(piece: Evidence) -> Raster:
+        looked.append(tuple(round(edge, 3) for edge in piece.box))
+        return Raster(np.zeros((300, 400, 3), np.uint8))  # as large as the model makes use of
+
+    can = Capabilities(pictures=True, context=8192, picture_side=400)
+    found = [
+        piece.model_copy(update={"box": make_box(0.5, 0, 1, 1), "look": "photograph"})
+        for piece in evidence("a street", "another", modality="image")
+    ]
+    model = ScriptedMLLM(["It is grey [1]."], can)
+    compose(model, found, look=look, pictures=1, crops=2, picture_tokens=2048)
+    ((messages, _), *_) = model.asked
+    assert len(messages[1].pictures) == 3
+    assert "Picture 1 shows evidence 1." in messages[1].text
+    assert "Picture 2 shows a part of evidence 1." in messages[1].text
+    assert looked[0] == (0.5, 0.0, 1.0, 1.0)
+    assert all(edge >= 0.5 for box in looked[1:] for edge in (box[0], box[2])), "on its page"
+    assert len(set(looked)) == 3
+
+
+@pytest.mark.parametrize(
+    ("side", "tokens", "crops"), [(4000, 2048, 2), (400, 200, 2), (400, 2048, 0)]
+)
+def test_no_parts_are_shown_of_a_whole_one_or_where_there_is_no_room(
+    side: int, tokens: int, crops: int
+) -> None:
+    whole = Raster(np.zeros((300, 400, 3), np.uint8))
+    can = Capabilities(pictures=True, context=8192, picture_side=side)
+    model = ScriptedMLLM(["It is grey [1]."], can)
+    found = evidence("a street", "another", modality="image")
+    compose(model, found, look=lambda _: whole, pictures=1, crops=crops, picture_tokens=tokens)
+    ((messages, _), *_) = model.asked
+    assert len(messages[1].pictures) == 1

@@ -34,7 +34,7 @@ class Looking:
     def __init__(self) -> None:
         self.seen: list[Box | None] = []
 
-    async def alook(self, query: Query, parent: Evidence, k: int) -> list[Evidence]:
+    async def alook(self, query: Query, parent: Evidence, k: int, places: int) -> list[Evidence]:
         assert query.region is not None
         self.seen.append(query.region.box)
         text = f"The lake is {len(self.seen)} m deep."
