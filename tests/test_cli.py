@@ -82,6 +82,23 @@ def test_show_draws_the_citation_on_its_page(home: Path, tmp_path: Path) -> None
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+def test_crops_are_written_by_their_markers(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "crops"
+    done = cogagent(home, "ask", "Who finished Kestrel Dam?", "--crops", str(folder))
+    assert done.returncode == 0
+    assert f"[1] {folder / '1.png'}" in done.stderr
+    assert (folder / "1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_crops_that_cannot_be_written_cost_no_answer(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    path = tmp_path / "taken" / "crops"
+    done = cogagent(home, "ask", "Who finished Kestrel Dam?", "--crops", str(path))
+    assert done.returncode == 0
+    assert "Ada Lowell" in done.stdout
+    assert "crops are not written" in done.stderr
+
+
 def test_search_prints_evidence(home: Path) -> None:
     done = cogagent(home, "search", "dam engineer", "-k", "2", "--modality", "text", "--json")
     found = [Evidence.model_validate(entry) for entry in json.loads(done.stdout)]

@@ -577,6 +577,8 @@ def test_a_tool_of_ones_own_that_fails_ends_a_search_and_not_the_run() -> None:
         async def aretrieve(self, query: Query, k: int) -> list[Evidence]:
             raise WebSearchError("the search engine is down.")
 
-    result = answer(run("What is deep?", [step(1, Query(text="q", tool="tide"))], {"tide": Down()}))
+    result = answer(
+        run("What is deep?", [step(1, Query(text="q", tool="tide"))], {"tide": Down()})
+    )
     assert result.outcome == "abstained"
     assert result.warnings == ("a search of tide failed: the search engine is down.",)

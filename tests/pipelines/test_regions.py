@@ -87,6 +87,38 @@ def test_the_budget_of_regions_is_kept_and_told() -> None:
     assert "budget of 1 regions" in problem.message
 
 
+def test_each_place_that_a_look_points_at_counts_and_is_known_then() -> None:
+    class Pointing(Looking):
+        async def alook(
+            self, query: Query, parent: Evidence, k: int, places: int
+        ) -> list[Evidence]:
+            assert query.region is not None
+            if query.region.box is not None:
+                return await super().alook(query, parent, k, places)
+            self.seen.append(None)
+            return [
+                make_evidence("It is deep.", id=f"{parent.id}@{n}", parent=parent.id, box=box)
+                for n, box in enumerate((HERE, THERE)[:places])
+            ]
+
+    def ran(budget: Budget) -> tuple[Answer, Pointing]:
+        tool = Pointing()
+        steps = [Step(number=1, queries=(Query(text="q"),))]
+        steps += [
+            Step(number=n, queries=(query,))
+            for n, query in enumerate([look(box=None), look(box=NEAR)], 2)
+        ]
+        tools = {"text": ListRetriever([LAKE, DAM]), "region": tool}
+        return answer(run("What is deep?", steps, tools, budget=budget)), tool
+
+    result, tool = ran(Budget(steps=None))
+    assert result.usage.regions == 2
+    assert tool.seen == [None], "the place that it names has been seen"
+    result, tool = ran(Budget(steps=None, regions=1))
+    assert result.usage.regions == 1
+    assert len([piece for piece in result.evidence if piece.parent]) == 1
+
+
 def test_evidence_that_is_not_there_cannot_be_looked_at() -> None:
     result, tool = looked(look("chunk-9"))
     assert tool.seen == []
