@@ -139,7 +139,7 @@ def speed(agent: CogAgent, rows: Sequence[dict[str, Any]]) -> None:
         kinds[grid.kind if grid is not None else "none"] += 1
         if grid is not None:
             text, words = charted(grid, FULL_PAGE, 1)
-            table = table_grid(text, "", words)
+            table = table_grid(text, "", words, charted=True)
             if table is not None:
                 answerer.answer(row["question"], table)
         marks.append(time.perf_counter())

@@ -574,7 +574,8 @@ class CitedPart(Record):
 
     role: PartRole
     text: str
-    """As printed; empty of a mark."""
+    """As it stands in the evidence: of a value that was measured, about what it is; of an
+    ``axis`` how sure that is, where the ticks stand that it was measured between."""
     page: int
     box: PageFraction
 

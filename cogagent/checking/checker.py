@@ -331,7 +331,15 @@ def _citation(
 
 
 def _pointing(citation: Citation, piece: Evidence, parts: Sequence[DraftPart]) -> Citation:
-    """A citation of a row that stands where the cells stand that are meant."""
+    """A citation of a row that stands where the cells stand that are meant.
+
+    What has no place of its own is no part where the piece has words on its page; without
+    any place the citation stays what it was.
+    """
+    if len(piece.words):
+        parts = [part for part in parts if piece.words.lines(part.start, part.end)]
+    if not parts:
+        return citation
     cited = tuple(
         CitedPart(
             role=part.role, text=piece.text[part.start : part.end], page=one.page, box=one.box

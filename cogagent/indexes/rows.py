@@ -90,6 +90,53 @@ def evidence(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Ev
     return found
 
 
+_MOST_PIECES = 1000
+"""Chunks on either side of one among which the rest of its table is looked for."""
+_SPLIT = 100
+"""Rows from which on a loader may have cut a table into several elements."""
+
+
+def table(connection: sqlite3.Connection, chunk: int, longest: int) -> list[int]:
+    """The chunks of the whole table that a chunk is a piece of, in order.
+
+    Args:
+        connection: To the catalogue.
+        chunk: Its id.
+        longest: Characters of the longest table.
+
+    Returns:
+        Ids; none if the table is longer, may go on in another one, or is gone.
+    """
+    found = connection.execute(
+        "SELECT o.id, o.element, o.kind, o.context, o.caption, length(o.text), "
+        "length(o.text) - length(replace(o.text, char(10), '')) + 1 FROM chunks c "
+        "JOIN chunks o ON o.document = c.document AND o.ord BETWEEN c.ord - ? AND c.ord + ? "
+        "WHERE c.id = ? AND c.kind = 'table' ORDER BY o.ord",
+        (_MOST_PIECES, _MOST_PIECES, chunk),
+    )
+    # Tables one behind the other; anything else ends a run.
+    groups = [list(group) for _, group in groupby(found, lambda row: (row[2], row[1]))]
+    own = next((n for n, group in enumerate(groups) if any(row[0] == chunk for row in group)), -1)
+    if own < 0:
+        return []
+    first = last = own
+    while first and _alike(groups[first - 1], groups[own]):
+        first -= 1
+    while last + 1 < len(groups) and _alike(groups[last + 1], groups[own]):
+        last += 1
+    run = groups[first : last + 1]
+    pieces = [row for group in run for row in group]
+    whole = len(run) == 1 or sum(row[6] for row in run[0]) >= _SPLIT
+    long = len(pieces) > _MOST_PIECES or sum(row[5] for row in pieces) > longest
+    return [row[0] for row in pieces] if whole and not long else []
+
+
+def _alike(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two tables have the same header and caption under the same headings."""
+    (_, _, kind, context, caption, *_), known = one[0], other[0]
+    return kind == "table" and "\n" in context and (context, caption) == (known[3], known[4])
+
+
 def tiles(
     connection: sqlite3.Connection, space: str, dim: int, document: str
 ) -> dict[int, TileVectors]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -483,6 +484,23 @@ class Store:
     def evidence(self, ids: Sequence[int]) -> dict[int, Evidence]:
         """Chunks as evidence without score, by id; ids that are gone are left out."""
         return rows.evidence(self.catalogue.reader(), ids)
+
+    def table(self, evidence: str, longest: int) -> list[Evidence]:
+        """The whole table that a piece of evidence is of, in order and without score.
+
+        Args:
+            evidence: Its id.
+            longest: Characters of the longest table that is brought.
+
+        Returns:
+            Its pieces; none if it is longer, may go on in another table, or is gone.
+        """
+        number = re.fullmatch(r"chunk-(\d{1,18})", evidence)
+        if number is None:
+            return []
+        ids = rows.table(self.catalogue.reader(), int(number[1]), longest)
+        found = self.evidence(ids)
+        return [found[key] for key in ids if key in found]
 
     def word_counts(self, ids: Iterable[int]) -> dict[int, int]:
         """How many words each of the chunks has on the page and in its caption, by id."""

@@ -20,7 +20,11 @@ _NUMBER = re.compile(r"\d(?:[\d\s.,'\u2019]{0,24}\d)?")
 ABOUT = "\u2248"
 """Before a value that was read off an axis; behind it stands how sure that is."""
 _VALUES = "value"
-"""Names the only column of a chart whose axis has no title."""
+"""Names the only column of a chart whose axis has no title; it stands nowhere in the chart."""
+NO_LABEL = "\u2013"
+"""Stands for a label that was not read."""
+_Part = tuple[str, Sequence[Box]]
+"""Words of a cell, and where they stand."""
 
 
 def charted(grid: Grid, box: Box, page: int) -> tuple[str, Words]:
@@ -32,51 +36,58 @@ def charted(grid: Grid, box: Box, page: int) -> tuple[str, Words]:
         page: Its number.
 
     Returns:
-        Title and unit a line each, then header and rows with cells joined by `` | ``; a
-        value that was measured is ``\u2248 37,500 \u00b1 300``. The boxes of a label are its
-        own; those of a measured value are its mark's and the ticks' beside it.
+        Title and unit a line each, then one line of header and the rows that hold values,
+        with cells joined by `` | ``. A label that was not read is a dash. A value that was
+        measured is ``\u2248 37,500 \u00b1 300``: the mark's boxes belong to its first half,
+        those of the ticks beside it to how sure it is. The colour behind the name of a series
+        has no place.
     """
     writer = _Writer(box, page)
     for title in grid.title:
-        writer.line([(title.text, title.boxes)])
+        writer.line([_at(title)])
     value_title = grid.value_title or Place("")
     named = any(column.text for column in grid.columns)
     said = [value_title] if named and value_title.text else []
     if grid.unit and grid.unit.casefold() not in value_title.text.casefold():
         said.append(Place(f"in {grid.unit}"))
     for one in said:
-        writer.line([(one.text, one.boxes)])
+        writer.line([_at(one)])
     first = grid.row_title or Place("")
-    alone = (value_title.text or _VALUES, value_title.boxes)
-    writer.line(
-        [(first.text, first.boxes), *(_said(column) for column in grid.columns)]
-        if named
-        else [(first.text, first.boxes), alone]
-    )
+    alone = [(value_title.text or _VALUES, value_title.boxes)]
+    writer.line([_at(first), *(map(_said, grid.columns) if named else [alone])])
     percent = grid.unit == "%"
     for at, row in enumerate(grid.rows):
-        cells = (grid.cells.get((at, column)) for column in range(len(grid.columns)))
-        writer.line([_said(row), *(_value(cell, percent=percent) for cell in cells)])
+        cells = [grid.cells.get((at, column)) for column in range(len(grid.columns))]
+        if any(cell is not None for cell in cells):
+            writer.line([_said(row), *(_value(cell, percent=percent) for cell in cells)])
     return writer.text, writer.words()
 
 
-def _said(header: Header) -> tuple[str, Sequence[Box]]:
-    text = header.text
-    if header.colour and text:
-        text = f"{text} ({header.colour})"
-    return text, [box for one in header.places for box in one.boxes]
+def _at(place: Place) -> list[_Part]:
+    return [(place.text, place.boxes)]
 
 
-def _value(cell: Cell | None, *, percent: bool) -> tuple[str, Sequence[Box]]:
+def _said(header: Header) -> list[_Part]:
+    boxes = [box for one in header.places for box in one.boxes]
+    if not header.text.strip():
+        return [(NO_LABEL, boxes)]
+    colour = [(f"({header.colour})", ())] if header.colour else []
+    return [(header.text, boxes), *colour]
+
+
+def _value(cell: Cell | None, *, percent: bool) -> list[_Part]:
     if cell is None:
-        return "", ()
+        return []
     if not cell.measured or cell.value is None:
-        return _printed(cell), cell.place.boxes
+        return [(_printed(cell), cell.place.boxes)]
     digits = _digits(cell.error)
     unit = "%" if percent else ""
     finer = digits + 1 if digits else 0
-    text = f"{ABOUT} {cell.value:,.{digits}f}{unit} \u00b1 {cell.error:,.{finer}f}{unit}"
-    return text, [*cell.place.boxes, *(box for tick in cell.ticks for box in tick.boxes)]
+    ticks = [box for tick in cell.ticks for box in tick.boxes]
+    return [
+        (f"{ABOUT} {cell.value:,.{digits}f}{unit}", cell.place.boxes),
+        (f"\u00b1 {cell.error:,.{finer}f}{unit}", ticks),
+    ]
 
 
 def _printed(cell: Cell) -> str:
@@ -106,17 +117,21 @@ class _Writer:
         self._boxes: list[Box] = []
         self.text = ""
 
-    def line(self, cells: Iterable[tuple[str, Sequence[Box]]]) -> None:
-        """Add a line of cells; one without any words is left out."""
-        shown = [(" ".join(text.replace("|", "/").split()), boxes) for text, boxes in cells]
-        if not any(text for text, _ in shown):
+    def line(self, cells: Iterable[Sequence[_Part]]) -> None:
+        """Add a line of cells, each of parts with a blank between; none without any words."""
+        shown = [
+            [(" ".join(text.replace("|", "/").split()), boxes) for text, boxes in cell]
+            for cell in cells
+        ]
+        if not any(text for cell in shown for text, _ in cell):
             return
         self.text += "\n" if self.text else ""
-        for at, (text, boxes) in enumerate(shown):
+        for at, cell in enumerate(shown):
             self.text += " | " if at else ""
-            start = len(self.text)
-            self.text += text
-            if text:
+            for nth, (text, boxes) in enumerate(part for part in cell if part[0]):
+                self.text += " " if nth else ""
+                start = len(self.text)
+                self.text += text
                 self._spans += [(start, len(self.text))] * len(boxes)
                 self._boxes += boxes
 

@@ -12,8 +12,9 @@ from cogagent.checking.injection import warnings
 from cogagent.checking.marking import NOTHING_LEFT, mark, outcome, strip
 from cogagent.pipelines.choices import level
 from cogagent.pipelines.choosing import Chooser
-from cogagent.pipelines.pointed import PLAIN, CellAnswer, cells_answer
+from cogagent.pipelines.pointed import CellAnswer, Whole, cells_answer
 from cogagent.pipelines.pointed import drafts as cell_drafts
+from cogagent.pipelines.pointed import working as cell_working
 from cogagent.reading.grids.answerer import GridAnswerer
 from cogagent.reading.passage import Passage, Reading
 from cogagent.reading.pictures import read_pictures
@@ -107,6 +108,7 @@ class ExtractiveComposer:
         cells: Finds the cells of charts and tables that answer; ``None`` to do without.
         checker: Checks the quotes like any answer.
         chooser: Tells choices apart.
+        whole: Brings the rest of a table that was cut into pieces; ``None`` to do without.
         strict: Leave out what is not borne out, instead of marking it.
     """
 
@@ -117,9 +119,11 @@ class ExtractiveComposer:
         chooser: Chooser,
         cells: GridAnswerer | None = None,
         *,
+        whole: Whole | None = None,
         strict: bool = False,
     ) -> None:
         self._reader = reader
+        self._whole = whole
         self._cells = cells
         self._checker = checker
         self._chooser = chooser
@@ -190,9 +194,10 @@ class ExtractiveComposer:
             return seen
         reading = self._find(question, passages)
         if reading is not None and _of_a_chart(reading, evidence) and not _read(reading, evidence):
-            # What the program says of a chart's looks answers nothing.
             reading = replace(reading, answered=False)
-        cells = None if self._cells is None else cells_answer(question, evidence, self._cells)
+        cells = None
+        if self._cells is not None:
+            cells = cells_answer(question, evidence, self._cells, self._whole)
         if cells is None or reading is None or not reading.answered:
             return cells or reading
         surer = cells.answer.confidence >= reading.confidence
@@ -215,11 +220,13 @@ class ExtractiveComposer:
         """A line for each place that answers, checked; then what was not found."""
         drafts: dict[tuple[str, int, tuple[DraftPart, ...]], Draft] = {}
         answers: list[_Written] = []
+        pieces = {piece.id: piece for piece in evidence}
         for one in found:
             if isinstance(one, _Quote):
                 wanted = [_draft(1, one.reading, evidence)]
             else:
-                wanted = cell_drafts(one, evidence)
+                wanted = cell_drafts(one)
+                pieces = {part.evidence.id: part.evidence for part in one.parts} | pieces
             markers = []
             for draft in wanted:
                 key = (draft.evidence_id, draft.start, draft.parts)
@@ -227,7 +234,7 @@ class ExtractiveComposer:
                 markers.append(kept.marker)
             answers.append(_Written(tuple(markers), one))
         ids = {draft.evidence_id for draft in drafts.values()}
-        cited = [piece for piece in evidence if piece.id in ids]
+        cited = [piece for piece in pieces.values() if piece.id in ids]
         lines = [f"{' '.join(draft.quote.split())} [{draft.marker}]" for draft in drafts.values()]
         checked = _worked(self._checker.check("\n".join(lines), cited, drafts.values()), answers)
         reached = outcome(checked.claims, strict=self._strict)
@@ -283,8 +290,7 @@ class _Written(NamedTuple):
     def working(self) -> str:
         """How it follows from more than is quoted; empty where it stands in a quote."""
         found = self.found
-        plain = isinstance(found, _Quote) or found.answer.operation in PLAIN
-        return "" if plain or isinstance(found, _Quote) else found.answer.said
+        return "" if isinstance(found, _Quote) else cell_working(found)
 
 
 def _worked(checked: Checked, answers: Sequence[_Written]) -> Checked:
@@ -297,6 +303,7 @@ def _worked(checked: Checked, answers: Sequence[_Written]) -> Checked:
     stand = {
         marker for claim in claims for marker in claim.markers if claim.verdict == "supported"
     }
+    stand &= {citation.marker for citation in checked.citations if citation.verified}
     for answer in answers:
         if not answer.working:
             continue
@@ -305,7 +312,11 @@ def _worked(checked: Checked, answers: Sequence[_Written]) -> Checked:
         claims.append(
             Claim(
                 text=line, start=len(text) - len(line), end=len(text), markers=answer.markers,
-                verdict="supported" if stand.issuperset(answer.markers) else "unsupported",
+                verdict=(
+                    "supported"
+                    if answer.markers and stand.issuperset(answer.markers)
+                    else "unsupported"
+                ),
                 derived=(answer.working,),
             )
         )  # fmt: skip
@@ -357,11 +368,17 @@ def _of_a_chart(reading: Reading, evidence: Sequence[Evidence]) -> bool:
 
 
 def _read(reading: Reading, evidence: Sequence[Evidence]) -> bool:
-    """Whether a reading of a picture is of words that stand in it."""
+    """Whether a reading of a chart may answer: words that stand in it, and no number.
+
+    What the program says of its looks answers nothing, and which label a number belongs to
+    is no matter of sentences.
+    """
     start, end = reading.answer_start, reading.answer_end
     if start is None or end is None:
         start, end = reading.start, reading.end
-    return bool(len(_piece(reading, evidence).words.slice(start, end)))
+    piece = _piece(reading, evidence)
+    numbers = any(char.isdigit() for char in piece.text[start:end])
+    return not numbers and bool(len(piece.words.slice(start, end)))
 
 
 def _draft(marker: int, reading: Reading, evidence: Sequence[Evidence]) -> Draft:

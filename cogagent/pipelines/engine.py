@@ -38,6 +38,7 @@ from cogagent.pipelines.compose import Composer, ExtractiveComposer, RunBlocking
 from cogagent.pipelines.grounded import GroundedComposer
 from cogagent.pipelines.ingest import Ingestor
 from cogagent.pipelines.pages import PageView, is_foreign
+from cogagent.pipelines.pointed import LONGEST
 from cogagent.pipelines.regions import Looks, RegionTool
 from cogagent.pipelines.reindex import reindex
 from cogagent.planners.base import Planner
@@ -144,8 +145,9 @@ class Engine:
             if model is None:
                 chooser = Chooser(embedder, span_model(self.settings))
                 return ExtractiveComposer(
-                    self._reader, checker, chooser, GridAnswerer(embedder), strict=strict
-                )
+                    self._reader, checker, chooser, GridAnswerer(embedder), whole=self._table,
+                    strict=strict,
+                )  # fmt: skip
             return GroundedComposer(
                 model,
                 checker,
@@ -155,6 +157,12 @@ class Engine:
                 strict=strict,
                 pictures=self._pictures,
             )
+
+    def _table(self, piece: Evidence) -> Sequence[Evidence]:
+        """The whole table that a piece is of, unless that is too long."""
+        if is_foreign(piece.document_id):
+            return [piece]
+        return self.store.table(piece.id, LONGEST)
 
     @cached_property
     def answer_model(self) -> MLLM | None:

@@ -83,18 +83,20 @@ def cells(line: str) -> list[Range]:
     return found
 
 
-def parse(text: str, context: str = "") -> Table:
+def parse(text: str, context: str = "", *, plain: bool = False) -> Table:
     """Take a table apart.
 
     Args:
         text: Its text, or a piece of it.
         context: What stands above it: title and headings on a line, then lines of its caption and
             header. Without it the header is the first line, unless that holds values.
+        plain: Its first line of cells is its header, and each further line is a row with a
+            label of its own, whatever they look like: the table of a chart.
 
     Returns:
         The table. The header goes on with each line that names columns and not a row.
     """
-    lines = _sorted(text, context)
+    lines = _sorted(text, context, plain=plain)
     above: list[str] = []
     grid = [[line[a:b] for a, b in cells(line)] for line in lines.header]
     width = max([len(row) for row in grid] + [len(cells(text[a:b])) for a, b in lines.rest] + [1])
@@ -114,47 +116,55 @@ def parse(text: str, context: str = "") -> Table:
                 heads[number] = (place[0] + start, place[0] + end)
     caption = "\n".join([*lines.caption, *above])
     header = tuple(place for place in lines.places if place is not None)
-    return Table(
-        caption, lines.path, corner, header, tuple(heads), _rows(text, lines.rest, columns)
-    )
+    rows = (_plain_rows if plain else _rows)(text, lines.rest, columns)
+    return Table(caption, lines.path, corner, header, tuple(heads), rows)
 
 
-def _sorted(text: str, context: str) -> _Lines:
-    lines = _Lines()
-    known: list[str] = []
-    for line in context.split("\n"):
-        if _SEPARATOR.search(line):
-            known.append(line)
-        elif line.strip() and not lines.path:
-            lines.path = line.strip()
-        elif line.strip():
-            lines.caption.append(line.strip())
+def _sorted(text: str, context: str, *, plain: bool) -> _Lines:
     ranges = [
         (m.start(), m.end())
         for m in re.finditer(r"[^\n]+", text)
         if m.group().replace("|", "").strip()
     ]
+    width = max((len(cells(text[a:b])) for a, b in ranges), default=0)
+    lines = _Lines()
+    known: list[str] = []
+    for line in filter(str.strip, context.split("\n")):
+        if not lines.path:  # the title of a web page may well hold a bar
+            lines.path = line.strip()
+        elif _SEPARATOR.search(line) and len(cells(line)) <= width and not plain:
+            known.append(line)
+        else:
+            lines.caption.append(line.strip())
     if any(_SEPARATOR.search(text[a:b]) for a, b in ranges):
         while not _SEPARATOR.search(text[slice(*ranges[0])]):
             lines.caption.append(text[slice(*ranges.pop(0))].strip())
+    count = 1 if plain else _header(text, ranges, known)
+    if known and not count:  # a later piece: its header is in the context only
+        lines.header, lines.places, lines.rest = known, [None] * len(known), ranges
+        return lines
+    lines.header = [text[a:b] for a, b in ranges[:count]]
+    lines.places = list(ranges[:count])
+    lines.rest = ranges[count:]
+    return lines
+
+
+def _header(text: str, ranges: list[Range], known: list[str]) -> int:
+    """How many of a table's first lines are its header; ``known`` are those of its context."""
     count = 0
     while count < min(len(known), len(ranges)) and _same(
         known[count], text[slice(*ranges[count])]
     ):
         count += 1
-    if known and not count:  # a later piece: its header is in the context only
-        lines.header, lines.places, lines.rest = known, [None] * len(known), ranges
-        return lines
+    if known and not count:
+        return 0
     if not known and len(ranges) > 1 and not _holds_values(text[slice(*ranges[0])]):
         count = 1
     while 0 < count < len(ranges) - 1 and _goes_on(
         text[slice(*ranges[count - 1])], text[slice(*ranges[count])]
     ):
         count += 1
-    lines.header = [text[a:b] for a, b in ranges[:count]]
-    lines.places = list(ranges[:count])
-    lines.rest = ranges[count:]
-    return lines
+    return count
 
 
 def _same(known: str, line: str) -> bool:
@@ -190,6 +200,16 @@ def _spread(row: list[str], width: int, *, last: bool) -> tuple[list[str], list[
         for number in range(1, width):
             current = padded[number] = padded[number] or current
     return padded, []
+
+
+def _plain_rows(text: str, ranges: list[Range], columns: list[str]) -> tuple[Row, ...]:
+    """Each line as a row."""
+    found: list[Row] = []
+    for start, end in ranges:
+        spans = tuple((start + a, start + b) for a, b in cells(text[start:end]))
+        above = tuple(columns[: len(spans)])
+        found.append(Row(start, end, spans, text[slice(*spans[0])], "", above))
+    return tuple(found)
 
 
 def _rows(text: str, ranges: list[Range], columns: list[str]) -> tuple[Row, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cogagent.geometry import FULL_PAGE, Box, make_box
 from cogagent.grid import Cell, Grid, Header, Place
-from cogagent.pipelines.charted import charted
+from cogagent.pipelines.charted import NO_LABEL, charted
 from cogagent.reading.grids.tables import table_grid
 
 LEFT, RIGHT = make_box(0.1, 0.9, 0.2, 0.95), make_box(0.5, 0.9, 0.6, 0.95)
@@ -42,8 +43,10 @@ def test_rows_values_and_what_is_only_measured() -> None:
 def test_a_measured_value_stands_at_its_mark_and_the_tick_beside_it() -> None:
     text, words = charted(grid(), FULL_PAGE, 1)
     start = text.index("\u2248")
-    here = words.boxes[words.spans[:, 0] == start]
-    assert np.allclose(here, np.array([MARK, TICK]), atol=1e-6)
+    (here,) = words.boxes[words.spans[:, 0] == start]
+    assert np.allclose(here, MARK, atol=1e-6)
+    (beside,) = words.boxes[words.spans[:, 0] == text.index("\u00b1")]
+    assert np.allclose(beside, TICK, atol=1e-6)
 
 
 def test_boxes_are_of_the_page_not_of_the_chart() -> None:
@@ -67,11 +70,53 @@ def test_it_reads_back_as_the_grid_that_it_was() -> None:
     assert [row.text for row in back.rows] == ["2018", "2019"]
     assert (back.cells[0, 0].value, back.cells[0, 0].measured) == (34.5, False)
     assert (back.cells[1, 0].value, back.cells[1, 0].error) == (37_512.0, 300.0)
-    assert back.cells[1, 0].place.boxes == (MARK, TICK) or _near(back.cells[1, 0].place.boxes)
+    assert _near(back.cells[1, 0].place.boxes, MARK)
+    assert _near(back.cells[1, 0].ticks[0].boxes, TICK)
 
 
-def _near(boxes: tuple[Box, ...]) -> bool:
-    return any(np.allclose(box, MARK, atol=1e-4) for box in boxes)
+def _near(boxes: tuple[Box, ...], wanted: Box) -> bool:
+    return len(boxes) == 1 and np.allclose(boxes[0], wanted, atol=1e-4)
+
+
+def test_the_colour_of_a_series_is_no_part_of_where_its_name_stands() -> None:
+    columns = (Header("In Italy", (Place("In Italy", (LEFT,)),), colour="blue"), Header("Abroad"))
+    text, words = charted(grid(columns=columns), FULL_PAGE, 1)
+    back = table_grid(text, "", words, charted=True)
+    assert back is not None
+    (place,) = back.columns[0].places
+    assert (place.text, place.span) == ("In Italy", (text.index("In"), text.index(" (blue)")))
+    assert _near(place.boxes, LEFT)
+
+
+@pytest.mark.parametrize(
+    ("names", "title"),
+    [
+        (("18-29", "50-64"), ""), (("5G", "65+"), ""), (("10%", "20%"), ""), (("2018", ""), ""),
+        (("(a)", "(b)"), ""), (("",), "1,000 tonnes"), (("",), "2019"), (("",), ""),
+    ],
+)  # fmt: skip
+def test_the_header_of_a_chart_is_known_whatever_it_looks_like(
+    names: tuple[str, ...], title: str
+) -> None:
+    rows = (Header("Coal"), Header(""), Header("2018"), Header("(a)"), Header("Wood"))
+    cells = {
+        (r, c): Cell(Place(f"{1990 + 10 * r + c}"), 1990.0 + 10 * r + c)
+        for r in range(4)
+        for c in range(len(names))
+    }
+    columns = tuple(Header(name) for name in names)
+    text, words = charted(
+        grid(rows=rows, columns=columns, cells=cells, value_title=Place(title)), FULL_PAGE, 1
+    )
+    back = table_grid(text, "Report | Site", words, charted=True)
+    assert back is not None
+    assert [row.text for row in back.rows] == ["Coal", NO_LABEL, "2018", "(a)"]
+    assert not any(row.total for row in back.rows)
+    wanted = [name or NO_LABEL for name in names] if any(names) else [title or "value"]
+    assert [column.text for column in back.columns] == wanted
+    assert {at: cell.value for at, cell in back.cells.items()} == {
+        at: cell.value for at, cell in cells.items()
+    }
 
 
 @given(

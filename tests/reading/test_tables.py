@@ -48,6 +48,29 @@ def test_a_later_piece_takes_its_header_from_the_context() -> None:
     assert table.heads[1] is None
 
 
+def test_the_title_of_a_web_page_is_no_header() -> None:
+    text = "Fruit | 2018 | 2019\nApples | 10 | 20"
+    table = parse(text, "Fruit sold | Acme Farms\nFruit | 2018 | 2019")
+    assert table.path == "Fruit sold | Acme Farms"
+    assert [row.columns[1:] for row in table.rows] == [("2018", "2019")]
+    assert table.header == ((0, 19),)
+    later = parse("Apples | 10 | 20", "Fruit sold | Acme Farms\nFruit | 2018 | 2019")
+    assert later.rows[0].columns[1:] == ("2018", "2019")
+
+
+def test_a_line_above_with_more_cells_than_the_table_is_no_header() -> None:
+    table = parse("Apples | 10", "Report\nHome | News | Fruit | Contact\nFruit | 2019")
+    assert table.rows[0].columns[1:] == ("2019",)
+    assert table.caption == "Home | News | Fruit | Contact"
+
+
+def test_a_plain_table_has_one_line_of_header_and_a_row_a_line() -> None:
+    table = parse("Title\n | 18-29 | 2019\n\u2013 | 1 | 2\n(a) | 1990 | 2000", plain=True)
+    assert [row.columns[1:] for row in table.rows] == [("18-29", "2019")] * 2
+    assert [row.label for row in table.rows] == ["\u2013", "(a)"]
+    assert table.caption == "Title"
+
+
 def test_a_later_piece_without_a_header_keeps_its_first_row() -> None:
     assert len(parse("Field work | 214 | 189\nLaboratory | 143 | 138").rows) == 2
 

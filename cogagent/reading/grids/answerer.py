@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cogagent.grid import Grid
 from cogagent.reading.grids.asking import Asked, asked_of
 from cogagent.reading.grids.counting import count, trend, whether
 from cogagent.reading.grids.drafts import Draft, Operation, Pointed, View, once
+from cogagent.reading.grids.excluding import denies, excluded, excludes
 from cogagent.reading.grids.labels import fold
-from cogagent.reading.grids.picking import at_value, at_words, beyond, extreme
+from cogagent.reading.grids.picking import at_value, at_words, beyond, extreme, in_label
 from cogagent.reading.grids.reading import Target, target_of
 from cogagent.reading.grids.reckoning import reckon
 from cogagent.reading.grids.saying import label_list, listed, lookup
@@ -24,6 +25,10 @@ SURE = 0.5
 half of what else is asked stands somewhere in the grid."""
 _UNSEEN = 0.45
 """What is left of the confidence where nothing else that is asked stands in the grid."""
+_UNMEASURED = 0.6
+"""The same where a table does not say that its values are of what is asked: "price"."""
+_DENIED = 0.4
+"""The same where it is asked what is not so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +92,38 @@ class GridAnswerer:
         Returns:
             The answer with the places that it rests on and how sure it is, or why there is none.
         """
-        if not grid.cells:
-            return Declined("it holds no values")
         asked = asked_of(question)
-        if not any(word.content for word in asked.words):
-            return Declined("nothing is asked")
-        if asked.expected is AnswerType.REASON:
-            return Declined("it gives no reasons")
+        if refused := _refused(asked, grid):
+            return Declined(refused)
         view = View(grid)
         target = target_of(asked, view, self._encoder)
+        if asked.bound and in_label(asked, target, asked.bound.limit):
+            asked = asked.unbound()
+        if excludes(asked, view):
+            rest = excluded(asked, view, target)
+            if rest is None or rest[0] == question:
+                return Declined("it is not plain what is left out", 0.7)
+            return self.answer(*rest)
         if target.other:
             return Declined(f"it has no {target.other}")
+        denied = denies(asked, view)
+        if denied and (asked.form != "value" or asked.pick or asked.bound or asked.counted):
+            return Declined("it is asked what is not so", 0.7)
         draft = _drafted(asked, view, target)
-        if draft is None:
+        if draft is None or not draft.steps:
             named = target.rows.named or target.columns.named
             return Declined("it has no value there" if named else "nothing in it is named", 0.7)
-        return _finished(asked, view, target, draft)
+        sure = _DENIED * draft.sure if denied else draft.sure
+        return _finished(asked, view, target, replace(draft, sure=sure))
+
+
+def _refused(asked: Asked, grid: Grid) -> str:
+    """Why the grid is not looked at; empty where it is."""
+    if not grid.cells:
+        return "it holds no values"
+    if not any(word.content for word in asked.words):
+        return "nothing is asked"
+    return "it gives no reasons" if asked.expected is AnswerType.REASON else ""
 
 
 def _drafted(asked: Asked, view: View, target: Target) -> Draft | None:
@@ -117,11 +138,16 @@ def _drafted(asked: Asked, view: View, target: Target) -> Draft | None:
 def _finished(asked: Asked, view: View, target: Target, draft: Draft) -> GridAnswer:
     content = [
         n for n, word in enumerate(asked.words)
-        if word.content and n not in asked.working and not asked.in_number(n)
+        if word.content
+        and (n not in asked.working or n in asked.measures)
+        and not asked.in_number(n)
     ]  # fmt: skip
-    missing = [n for n in content if n in target.unheard(asked, view)]
+    unheard = target.unheard(asked, view) - _paid(asked, view)
+    missing = [n for n in content if n in unheard]
     share = (len(content) - len(missing) + 1) / (len(content) + 1)
     confidence = view.grid.certainty * draft.sure * (_UNSEEN + (1 - _UNSEEN) * share)
+    if view.grid.kind == "table" and not asked.measures.isdisjoint(missing):
+        confidence *= _UNMEASURED
     steps = list(draft.steps)
     if view.grid.value_title is not None:
         steps.append(Pointed("unit", view.grid.value_title))
@@ -142,3 +168,8 @@ def _finished(asked: Asked, view: View, target: Target, draft: Draft) -> GridAns
         error=draft.error,
         unit=draft.unit,
     )
+
+
+def _paid(asked: Asked, view: View) -> frozenset[int]:
+    """Places of "revenue" and the like where the values are of money."""
+    return asked.money if asked.money and view.money else frozenset()

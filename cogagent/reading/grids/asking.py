@@ -6,10 +6,10 @@ Only wording that is general in English is used; nothing depends on a subject or
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from cogagent.reading.grids.numbers import Stated, stated
+from cogagent.reading.grids.numbers import Bound, Stated, stated
 from cogagent.reading.question import QUESTION_WORD, AnswerType, Word, analyse, words
 from cogagent.reading.values import YEAR, Periods, periods
 
@@ -45,7 +45,7 @@ class Asked:
         numbers: Other numbers that it states.
         pick: 1 if it asks for the most, -1 for the least, 0 otherwise.
         nth: Which in that order, from 1.
-        bound: -1 or 1 and a number: what is below or above it.
+        bound: What lies above or below a number is asked for.
         sum: What is to be worked out, where more than one value is meant.
         when: A moment that it names by its place in time.
         ranged: Two years that it names are the ends of a time.
@@ -56,11 +56,15 @@ class Asked:
         timed: It asks for a year, a month or the like.
         as_of: It says "A as a share of B", so that the first is the part.
         percent: It asks for a share, or a change in per cent, as it stands.
+        whole: It speaks of a total.
         down: It asks by how much something fell.
+        either: It asks how far things are apart, or changed, whichever way.
         versus: 1 if it asks how much more the first is than the second, -1 how much less, 0
             if it puts them in no such order.
         trend: It asks whether something rose or fell.
         working: Places in ``words`` that say what to do, and name nothing.
+        measures: Places of what the values would be of: prices, "the weight of".
+        money: Of these, what is counted in money.
     """
 
     text: str
@@ -73,7 +77,7 @@ class Asked:
     numbers: tuple[Stated, ...]
     pick: int
     nth: int
-    bound: tuple[int, Stated] | None
+    bound: Bound | None
     sum: Sum
     when: When
     ranged: bool
@@ -84,14 +88,23 @@ class Asked:
     timed: bool
     as_of: bool
     percent: bool
+    whole: bool
     down: bool
+    either: bool
     versus: int
     trend: bool
     working: frozenset[int]
+    measures: frozenset[int]
+    money: frozenset[int]
 
     def said(self, place: int) -> str:
         """A word as it stands in the question."""
         return self.text[self.words[place].start : self.words[place].end]
+
+    def unbound(self) -> Asked:
+        """The question without its bound, which is part of a label: "65 or more"."""
+        pick, nth = _picked(self.text, whether=self.expected is AnswerType.YES_NO)
+        return replace(self, bound=None, pick=pick, nth=nth)
 
     def in_number(self, place: int) -> bool:
         """Whether a word is part of a year or number, which are looked for as such."""
@@ -136,10 +149,14 @@ def asked_of(question: str) -> Asked:
         timed=timed,
         as_of=bool(_AS_OF.search(text)),
         percent=taken.expected is AnswerType.PERCENT or "%" in text,
+        whole=bool(_TOTAL.search(text)),
         down=bool(_DOWN.search(text)) and not _UP.search(text),
+        either=bool(_APART.search(text)) and not _ONE_WAY.search(text),
         versus=_versus(text),
         trend=bool(_TREND.search(text)),
-        working=_working(text, found),
+        working=_placed(_WORKING, text, found),
+        measures=_placed(_MEASURED, text, found),
+        money=_placed(_PAID, text, found),
     )
 
 
@@ -263,12 +280,23 @@ _VERSUS = re.compile(
 )
 _CHOOSING = re.compile(r"\b(?:which|who|where|when|what year)\b", re.IGNORECASE)
 _LAST = re.compile(r"\blast\b", re.IGNORECASE)
-_UNDER = r"less than|lower than|smaller than|fewer than|below|under|at most|up to|no more than"
-_OVER = (
-    r"more than|greater than|higher than|larger than|above|over|at least|exceed(?:s|ed|ing)?|"
-    r"surpass(?:es|ed)?|no less than"
+_MORE = "more|greater|higher|larger|bigger|above|over"
+_LESS = "less|fewer|lower|smaller|below|under"
+_NO = "(?:no|not|never)"
+_BOUND = re.compile(
+    rf"\b(?:(?P<most>at most|up to|{_NO} (?:(?:{_MORE}) than|above|over))"
+    rf"|(?P<least>at least|{_NO} (?:(?:{_LESS}) than|below|under))"
+    r"|(?P<under>(?:less|lower|smaller|fewer) than|below|under)"
+    r"|(?P<over>(?:more|greater|higher|larger|bigger) than|above|over|exceed(?:s|ed|ing)?"
+    r"|surpass(?:es|ed)?))\W{0,3}$",
+    re.IGNORECASE,
 )
-_BOUND = re.compile(rf"\b(?:(?P<under>{_UNDER})|(?P<over>{_OVER}))\W{{0,3}}$", re.IGNORECASE)
+_BOUND_AFTER = re.compile(
+    rf"\W{{0,3}}(?:[^\W\d]+ ){{0,2}}or (?:(?P<least>{_MORE})|(?P<most>{_LESS}))\b(?! than\b)",
+    re.IGNORECASE,
+)
+_BEFORE, _AFTER = 25, 40
+"""Characters around a number in which a bound is looked for."""
 
 
 def _picked(text: str, *, whether: bool) -> tuple[int, int]:
@@ -292,18 +320,22 @@ def _versus(text: str) -> int:
     return 0 if found is None else -1 if found["low"] else 1
 
 
-def _bounded(text: str, numbers: tuple[Stated, ...]) -> tuple[int, Stated] | None:
+def _bounded(text: str, numbers: tuple[Stated, ...]) -> Bound | None:
     for number in numbers:
         # The number itself takes a "more than" before it as a word of being inexact.
-        before = text[max(0, number.start - 20) : number.start]
+        before = text[max(0, number.start - _BEFORE) : number.start]
         if match := _BOUND.search(before.rstrip("$\u20ac\u00a3 ")):
-            return (-1 if match["under"] else 1), number
+            side = -1 if match["under"] or match["most"] else 1
+            return Bound(side, number, inclusive=bool(match["most"] or match["least"]))
+        if match := _BOUND_AFTER.match(text[number.end : number.end + _AFTER]):
+            return Bound(-1 if match["most"] else 1, number, inclusive=True)
     return None
 
 
 # --- what to work out ------------------------------------------------------
 
 _AS_OF = re.compile(r"\bas an? (?:\w+ )?(?:\w+|%) of\b", re.IGNORECASE)
+_WHOLE = r"(?:the )?(?:[\w']+ ){0,3}?(?:total|whole|sum)\b"
 _CHANGE_NOUN = "change|increase|decrease|growth|decline|rise|drop|reduction|fall|gain"
 _SUMS: tuple[tuple[Sum, re.Pattern[str]], ...] = (
     (
@@ -314,7 +346,8 @@ _SUMS: tuple[tuple[Sum, re.Pattern[str]], ...] = (
             r"\b(?:among|over|to|out of|in|of|against|for) (?:the )?(?:\w+'s )?"
             r"(?:total|overall|sum)\b"
             r"|\bproportion of .{1,80}? (?:over|to|among|in)\b"
-            r"|\bpercentage of (?:the )?total\b",
+            r"|\bpercentage of (?:the )?total\b"
+            rf"|\b(?:percentage|proportion|share|fraction|part|percent|%) of (?:all )?{_WHOLE}",
             re.IGNORECASE,
         ),
     ),
@@ -343,7 +376,7 @@ _SUMS: tuple[tuple[Sum, re.Pattern[str]], ...] = (
             rf"\bdifferen(?:ce|t)\b|\bgap\b|\b(?:{_CHANGE_NOUN})d?\b|\bgrew\b|\bgrow\b"
             r"|\bhow (?:much|many) (?:[\w-]+ ){0,3}?"
             r"(?:more|less|higher|lower|greater|larger|fewer)\b"
-            r"|\b(?:rose|fell|dropped|declined|exceed)\b",
+            r"|\b(?:rose|fell|dropped|declined|exceed|shrank|shrunk)\b",
             re.IGNORECASE,
         ),
     ),
@@ -378,8 +411,16 @@ _COUNTS = re.compile(
     r"\bwhat (?:is|was) the (?:total )?number of\b",
     re.IGNORECASE,
 )
-_DOWN = re.compile(r"\b(?:decreas|declin|drop|fell|fall|reduc|less|lower|fewer)", re.IGNORECASE)
+_TOTAL = re.compile(r"\b(?:total|whole|sum|overall|altogether)\b", re.IGNORECASE)
+_DOWN = re.compile(
+    r"\b(?:decreas|declin|drop|fell|fall|reduc|shr[aiu]nk|less|lower|fewer)", re.IGNORECASE
+)
 _UP = re.compile(r"\b(?:increas|chang|differ|grow|grew|ris|rose|more|higher)", re.IGNORECASE)
+_APART = re.compile(r"\b(?:differ|gap\b|chang)", re.IGNORECASE)
+_ONE_WAY = re.compile(
+    r"\b(?:increas|grow|grew|ris|rose|gain|decreas|declin|drop|fell|fall|reduc|shr[aiu]nk|lost)",
+    re.IGNORECASE,
+)
 _TREND = re.compile(
     r"\b(?:increas|decreas|ris|ros|fall|fell|grow|grew|shr[ai]nk)\w* or (?:a )?"
     r"(?:increas|decreas|ris|fall|grow|shrink|declin)\w*|\btrend\b|\bup or down\b",
@@ -429,8 +470,12 @@ def _when(text: str) -> When:
     return next((name for name, pattern in _WHENS if pattern.search(text)), "")
 
 
-# --- words that say what to do ---------------------------------------------
+# --- words that say what is measured, and what to do ---------------------------------------------
 
+_MONEY = (
+    "(?:prices?|costs?|revenues?|sales|incomes?|profits?|turnover|earnings|salar(?:y|ies)|wages?"
+    "|gdp|expenses?|expenditures?|spendings?|budgets?|fees?|taxe?s?|debts?|losses|loss)"
+)
 _WORKING = re.compile(
     rf"\b(?:{_MEASURES}|{_CHANGE_NOUN}|increased|decreased|grew|grow|mean|combined|respective(?:ly)?|"
     r"end(?:ed|ing)?|beginning|start|shown|table|chart|graph|figure|year|years|quarter|month|period|periods|compared|same|"
@@ -441,7 +486,15 @@ _WORKING = re.compile(
 )
 
 
-def _working(text: str, found: tuple[Word, ...]) -> frozenset[int]:
-    spans = [match.span() for match in _WORKING.finditer(text)]
-    starts = {start for start, _ in spans}
+_PAID = re.compile(rf"\b{_MONEY}\b", re.IGNORECASE)
+_MEASURED = re.compile(
+    rf"\b{_MONEY}\b|\b(?:scores?|populations?)\b"
+    rf"|(?<=\bthe )(?!(?:{_MEASURES}|{_CHANGE_NOUN}|mean)\b)[^\W\d]+(?= of\b)",
+    re.IGNORECASE,
+)
+
+
+def _placed(pattern: re.Pattern[str], text: str, found: tuple[Word, ...]) -> frozenset[int]:
+    """Places of the words that a pattern finds."""
+    starts = {match.start() for match in pattern.finditer(text)}
     return frozenset(place for place, word in enumerate(found) if word.start in starts)

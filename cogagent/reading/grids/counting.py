@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from cogagent.reading.grids.aligning import Aligned
 from cogagent.reading.grids.asking import Asked
-from cogagent.reading.grids.drafts import Draft, Pointed, Role, View, cell_text, once, places_of
+from cogagent.reading.grids.drafts import (
+    Draft,
+    Pointed,
+    Role,
+    View,
+    cell_text,
+    in_brackets,
+    once,
+    places_of,
+)  # fmt: skip
 from cogagent.reading.grids.labels import fold
-from cogagent.reading.grids.numbers import magnitude
-from cogagent.reading.grids.picking import met_bound
+from cogagent.reading.grids.numbers import Stated, magnitude
+from cogagent.reading.grids.picking import in_label, met_bound
 from cogagent.reading.grids.reading import SUMMARY, Target, settle
 from cogagent.reading.question import stem, words
 
@@ -24,7 +33,8 @@ _TIMES = frozenset(stem(word) for word in "years quarters months periods days".s
 _SHOWN = frozenset(
     stem(word) for word in "shown listed included chart graph table there compared given".split()
 )
-_SHORTEST = 4
+_TOLD = 24
+"""Compared values that an answer writes out."""
 
 
 def count(asked: Asked, view: View, target: Target) -> Draft | None:
@@ -36,14 +46,19 @@ def count(asked: Asked, view: View, target: Target) -> Draft | None:
         return None
     if asked.bound is None:
         return _shown(asked, view, by_rows=by_rows)
-    met, sure = met_bound(asked, view, target, by_rows=by_rows)
+    met, held, sure = met_bound(asked, view, target, by_rows=by_rows)
+    if not held:
+        return None
     steps: list[Pointed] = []
-    for one in met:
+    for one in met or held:  # that there is none shows in all that were compared
         row, column = (one.at, one.across[0]) if by_rows else (one.across[0], one.at)
         steps += view.pointed(row, column)
-    names = [view.axis(by_rows).headers[one.at].text for one in met]
-    values = [f"{n}: {cell_text(one.cells[0])}" for n, one in zip(names, met, strict=True)]
-    said = f"{len(met)}: {'; '.join(values)}" if met else "0: none"
+    names = [view.axis(by_rows).headers[one.at].text for one in met or held]
+    values = [
+        f"{name}: {cell_text(one.cells[0])}" for name, one in zip(names, met or held, strict=True)
+    ]
+    said = f"{len(met)}: {'' if met else 'none of '}{'; '.join(values[:_TOLD])}"
+    said += f"; and {len(values) - _TOLD} more" if len(values) > _TOLD else ""
     return Draft(str(len(met)), float(len(met)), "count", once(steps), said, 0.9 * sure)
 
 
@@ -80,6 +95,8 @@ def _shown(asked: Asked, view: View, *, by_rows: bool) -> Draft | None:
     headers = [h for h in axis.headers if not h.total and not SUMMARY.search(h.text)]
     role: Role = "row" if by_rows else "column"
     steps = tuple(Pointed(role, place) for h in headers for place in places_of(h))
+    if not steps:
+        return None
     names = ", ".join(h.text for h in headers)
     said = f"{len(headers)}: {names}"
     return Draft(str(len(headers)), float(len(headers)), "count", once(steps), said, 0.7)
@@ -95,7 +112,26 @@ def whether(asked: Asked, view: View, target: Target) -> Draft | None:
         aligned = target.aligned(by_rows)
         if len(aligned.named) == 2 and asked.pick:
             return _against(asked, view, target, aligned, by_rows=by_rows)
+    numbers = [number for number in asked.numbers if not in_label(asked, target, number)]
+    single = all(len(target.aligned(by_rows).named) < 2 for by_rows in (True, False))
+    if len(numbers) == 1 and single and not asked.sum and not asked.pick:
+        return _is_number(asked, view, target, numbers[0])
     return None
+
+
+def _is_number(asked: Asked, view: View, target: Target, number: Stated) -> Draft | None:
+    """Whether a value is the one that the question states."""
+    row = settle(asked, view, target, by_rows=True)
+    column = settle(asked, view, target, by_rows=False)
+    place = row.at[0], column.at[0]
+    cell = view.grid.cells.get(place)
+    if cell is None or cell.value is None:
+        return None
+    holds = number.means(cell.value, magnitude(view.unit(*place)))
+    short = "Yes" if holds or abs(cell.value - number.value) <= cell.error else "No"
+    said = f"{short}: {view.path(*place)}: {cell_text(cell)}"
+    sure = row.sure * column.sure
+    return Draft(short, None, "comparison", once(view.pointed(*place)), said, sure)
 
 
 def _against_number(asked: Asked, view: View, target: Target) -> Draft | None:
@@ -104,12 +140,12 @@ def _against_number(asked: Asked, view: View, target: Target) -> Draft | None:
     cell = view.grid.cells.get((row.at[0], column.at[0]))
     if cell is None or cell.value is None or asked.bound is None:
         return None
-    side, limit = asked.bound
     unit = magnitude(view.unit(row.at[0], column.at[0]))
-    holds = side * limit.beyond(cell.value, unit) > 0
-    said = f"{view.path(row.at[0], column.at[0])}: {cell_text(cell)}"
+    holds = asked.bound.met(cell.value, unit, costs=in_brackets(cell))
+    short = "Yes" if holds else "No"
+    said = f"{short}: {view.path(row.at[0], column.at[0])}: {cell_text(cell)}"
     steps = once(view.pointed(row.at[0], column.at[0]))
-    return Draft("Yes" if holds else "No", None, "comparison", steps, said, row.sure * column.sure)
+    return Draft(short, None, "comparison", steps, said, row.sure * column.sure)
 
 
 def _against(
@@ -123,12 +159,13 @@ def _against(
         return None
     holds = asked.pick * (first.value - second.value) > 0
     names = [view.axis(by_rows).headers[at].text for at in places]
-    said = f"{names[0]}: {cell_text(first)}; {names[1]}: {cell_text(second)}"
+    short = "Yes" if holds else "No"
+    said = f"{short}: {names[0]}: {cell_text(first)}; {names[1]}: {cell_text(second)}"
     steps: list[Pointed] = []
     for at in places:
         steps += view.pointed(*((at, fixed.at[0]) if by_rows else (fixed.at[0], at)))
     sure = fixed.sure * (0.5 + 0.5 * aligned.margin)
-    return Draft("Yes" if holds else "No", None, "comparison", once(steps), said, sure)
+    return Draft(short, None, "comparison", once(steps), said, sure)
 
 
 def trend(asked: Asked, view: View, target: Target) -> Draft | None:
@@ -137,6 +174,10 @@ def trend(asked: Asked, view: View, target: Target) -> Draft | None:
     timed = [by_rows for by_rows in (True, False) if view.axis(by_rows).time]
     if not (asked.trend or asks) or not timed or asked.form == "label":
         return None
+    if any(
+        len(target.aligned(by_rows).named) > 1 for by_rows in (True, False) if by_rows != timed[0]
+    ):
+        return None  # "did both rise": of which?
     by_rows = timed[0]
     axis, named = view.axis(by_rows), target.aligned(by_rows).named
     order = [n for n in axis.order if axis.labels[n].periods]
@@ -151,7 +192,7 @@ def trend(asked: Asked, view: View, target: Target) -> Draft | None:
     if not asked.trend:
         short = "Yes" if (-change if asked.down else change) > 0 else "No"
     names = [axis.headers[n].text for n in ends]
-    said = f"{names[0]}: {cell_text(first)}; {names[1]}: {cell_text(last)}"
+    said = f"{short}: {names[0]}: {cell_text(first)}; {names[1]}: {cell_text(last)}"
     steps: list[Pointed] = []
     for n in ends:
         steps += view.pointed(*((n, fixed.at[0]) if by_rows else (fixed.at[0], n)))

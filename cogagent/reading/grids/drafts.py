@@ -6,18 +6,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Literal
 
 from cogagent.grid import Cell, Grid, Header, Place
 from cogagent.reading.grids.labels import Axis, axis_of, fold
 from cogagent.reading.grids.numbers import decimals_of, rounded, unit_of, written
-from cogagent.reading.question import words
+from cogagent.reading.question import stem, words
 
 Operation = Literal[
     "lookup", "label", "list", "extreme", "rank", "count", "difference", "sum", "average",
     "ratio", "share", "change", "comparison", "trend",
 ]  # fmt: skip
 Role = Literal["row", "column", "value", "axis", "unit", "title"]
+CHANGES = frozenset(
+    stem(word) for word in "change increase decrease growth decline difference".split()
+)
+"""Stems of what a row, or a whole grid, of changes is called."""
+_MONEY = re.compile(
+    r"[$\u20ac\u00a3\u00a5\u20b9]|\b(?:dollars?|euros?|pounds sterling|yen|rupees?|yuan|francs?"
+    r"|crowns?|USD|EUR|GBP|JPY|INR|CNY|RMB|CHF)\b",
+    re.IGNORECASE,
+)
 _EXACT = 10
 """Digits after the point that a sum of printed numbers keeps."""
 
@@ -66,11 +76,33 @@ class View:
     @cached_property
     def known(self) -> frozenset[str]:
         """Stems of all that is written around the values."""
+        texts = [*self.texts, self.grid.unit]
+        return frozenset(fold(word.stem) for text in texts for word in words(text) if word.content)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """All that is written around the values."""
+        headers = [header.text for header in (*self.grid.rows, *self.grid.columns)]
+        return (*self._titles, *(place.text for place in self.grid.notes), *headers)
+
+    @property
+    def _titles(self) -> list[str]:
         grid = self.grid
         titles = [place for place in (grid.row_title, grid.value_title) if place is not None]
-        texts = [place.text for place in (*grid.title, *grid.notes, *titles)]
-        texts += [header.text for header in (*grid.rows, *grid.columns)] + [grid.unit]
-        return frozenset(fold(word.stem) for text in texts for word in words(text) if word.content)
+        return [place.text for place in (*grid.title, *titles)]
+
+    @cached_property
+    def says_change(self) -> bool:
+        """Whether its titles say that all values are changes."""
+        return any(word.stem in CHANGES for text in self._titles for word in words(text))
+
+    @cached_property
+    def money(self) -> bool:
+        """Whether something says that values are of money."""
+        units = [header.unit for header in (*self.grid.rows, *self.grid.columns)]
+        values = (cell.place.text for cell in self.grid.cells.values())
+        texts = chain(self.texts, units, [self.grid.unit], values)
+        return any(_MONEY.search(text) for text in texts)
 
     def axis(self, by_rows: bool) -> Axis:
         """The rows, or the columns."""
@@ -143,6 +175,11 @@ def cell_said(cell: Cell) -> str:
         error = rounded(cell.error, cell.error / 2) if cell.error else "0"
         return f"about {cell_text(cell)} (read off the axis, \u00b1{error})"
     return cell_text(cell)
+
+
+def in_brackets(cell: Cell) -> bool:
+    """Whether a cell is printed in brackets, as accounts print what is taken away."""
+    return (cell.value or 0.0) < 0 and cell.place.text.strip("$\u20ac\u00a3 ").startswith("(")
 
 
 def plain(cell: Cell) -> str:

@@ -19,6 +19,11 @@ _OF = {word: place for place, word in enumerate(_ONES, 2)}
 _NAMED = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1}
 _TIMES = {"one": 1, "a": 1, "two": 2, "three": 3}
 _SCALES = {"a thousand": 1e3, "a million": 1e6, "a billion": 1e9}
+_MINUS = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
+_SIGN = 10
+"""Characters before a number in which its sign stands in words."""
+_SAME = 1e-9
+"""How far apart, as a share, two numbers may be that are the same."""
 _MAGNITUDES = (1.0, 1e3, 1e6, 1e9, 1e12)
 _ABOUT = 0.05
 """How far off, as a share, a number after "almost" may be."""
@@ -67,10 +72,37 @@ class Stated:
         return any(abs(abs(value) * scale - said) <= self.room for scale in scales)
 
     def beyond(self, value: float, magnitude: float) -> float:
-        """How far a value of a grid lies above what is stated, sign aside, in the grid's unit."""
+        """How far a value of a grid lies above what is stated, in the grid's unit."""
         # A table that does not say what it counts in counts in what the question does.
         limit = self.value / magnitude if self.scaled and magnitude != 1.0 else self.bare
-        return abs(value) - abs(limit)
+        return 0.0 if math.isclose(value, limit, rel_tol=_SAME) else value - limit
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A number that values are held against.
+
+    Attributes:
+        side: 1 if what lies above it is asked for, -1 if what lies below.
+        limit: The number.
+        inclusive: The number itself will do: "at least", "or fewer".
+    """
+
+    side: int
+    limit: Stated
+    inclusive: bool = False
+
+    def met(self, value: float, magnitude: float, *, costs: bool = False) -> bool:
+        """Whether a value of a grid lies there.
+
+        Args:
+            value: In the unit of the grid.
+            magnitude: What one of that unit is worth.
+            costs: It is printed in brackets, so that only its size is meant by "above 50".
+        """
+        size = abs(value) if costs and self.limit.value > 0 else value
+        over = self.side * self.limit.beyond(size, magnitude)
+        return over > 0 or (self.inclusive and over == 0)
 
 
 def stated(text: str) -> tuple[Stated, ...]:
@@ -81,8 +113,18 @@ def stated(text: str) -> tuple[Stated, ...]:
         for value, scale in [_part(m)]
     ]
     found = [
-        Stated(q.start, q.end, q.value, _room(q), _bare(q), q.kind == "percent", q.scaled)
+        Stated(
+            minus.start() if minus else q.start,
+            q.end,
+            sign * q.value,
+            _room(q),
+            sign * _bare(q),
+            q.kind == "percent",
+            q.scaled,
+        )
         for q in quantities(text)
+        for minus in [_MINUS.search(text, max(0, q.start - _SIGN), q.start)]
+        for sign in [-1 if minus else 1]
         if q.kind not in ("year", "ordinal")
         and not any(part.start < q.end and q.start < part.end for part in parts)
     ]
@@ -101,7 +143,9 @@ def _part(match: re.Match[str]) -> tuple[float, float]:
 
 def _bare(quantity: Quantity) -> float:
     match = re.search(r"\d[\d,]*(?:\.\d+)?|\.\d+", quantity.text)
-    return float(match.group().replace(",", "")) if match else quantity.value
+    if match is None:
+        return quantity.value
+    return math.copysign(float(match.group().replace(",", "")), quantity.value)
 
 
 def _room(quantity: Quantity) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cogagent.grid import Cell, Header
 from cogagent.reading.grids.asking import Asked
@@ -14,8 +15,10 @@ from cogagent.reading.grids.drafts import (
     View,
     cell_said,
     cell_text,
+    in_brackets,
     once,
     places_of,
+    plain,
     shown,
 )  # fmt: skip
 from cogagent.reading.grids.labels import fold
@@ -26,12 +29,15 @@ from cogagent.reading.grids.reading import (
     places_across,
     settle,
 )  # fmt: skip
+from cogagent.reading.grids.reckoning import tells_change
 from cogagent.reading.question import words
 from cogagent.reading.values import YEAR
 
 _NEAR = 0.05
 """How far off, as a share, a value may be where none is the one stated."""
 _GUESS = 0.4
+_STEPPED = 0.7
+"""How sure it is that changes from year to year are compared, not values."""
 _TIE = 0.7
 _MOSTLY = 0.6
 _WORDED = 0.7
@@ -47,19 +53,21 @@ class Scored:
         value: What it is compared by.
         cells: Where that comes from.
         across: Their places on the other axis.
+        before: The time that it is compared with, on the axis of the answer.
     """
 
     at: int
     value: float
     cells: tuple[Cell, ...]
     across: tuple[int, ...]
+    before: int | None = None
 
 
 def at_value(asked: Asked, view: View, target: Target) -> Draft | None:
     """The label at a value that the question states."""
     if asked.form not in ("label", "open") or asked.bound or not asked.numbers:
         return None
-    numbers = [n for n in asked.numbers if not _in_label(asked, target, n)]
+    numbers = [n for n in asked.numbers if not in_label(asked, target, n)]
     by_rows = answers_by_rows(asked, view, target)
     if not numbers or by_rows is None:
         return None
@@ -79,7 +87,7 @@ def at_value(asked: Asked, view: View, target: Target) -> Draft | None:
     return _label(asked, view, nearest, sure, by_rows=by_rows)
 
 
-def _in_label(asked: Asked, target: Target, number: Stated) -> bool:
+def in_label(asked: Asked, target: Target, number: Stated) -> bool:
     """Whether a number is part of a label that is named."""
     at = target.rows.at | target.columns.at
     return any(number.start <= asked.words[n].start < number.end for n in at)
@@ -132,7 +140,7 @@ def beyond(asked: Asked, view: View, target: Target) -> Draft | None:
     by_rows = answers_by_rows(asked, view, target)
     if by_rows is None:
         return None
-    met, sure = met_bound(asked, view, target, by_rows=by_rows)
+    met, _, sure = met_bound(asked, view, target, by_rows=by_rows)
     if not met:
         return None
     names = [label_of(asked, view.axis(by_rows).headers[one.at]) for one in met]
@@ -145,18 +153,18 @@ def beyond(asked: Asked, view: View, target: Target) -> Draft | None:
 
 def met_bound(
     asked: Asked, view: View, target: Target, *, by_rows: bool
-) -> tuple[list[Scored], float]:
-    """The labels whose value lies beyond the bound, and how sure that it is theirs."""
+) -> tuple[list[Scored], list[Scored], float]:
+    """The labels beyond the bound, all that were compared, and how sure that it is by these."""
     scored, sure = scores(asked, view, target, by_rows=by_rows)
     if asked.bound is None:
-        return [], 0.0
-    side, limit = asked.bound
+        return [], [], 0.0
     met = []
     for one in scored:
         row, column = (one.at, one.across[0]) if by_rows else (one.across[0], one.at)
-        if side * limit.beyond(one.value, magnitude(view.unit(row, column))) > 0:
+        worth = magnitude(view.unit(row, column))
+        if asked.bound.met(one.value, worth, costs=all(map(in_brackets, one.cells))):
             met.append(one)
-    return met, sure
+    return met, scored, sure
 
 
 def extreme(asked: Asked, view: View, target: Target) -> Draft | None:
@@ -172,13 +180,13 @@ def extreme(asked: Asked, view: View, target: Target) -> Draft | None:
     scored, sure = scores(asked, view, target, by_rows=by_rows)
     if len(scored) < max(2, asked.nth):
         return None
-    if all(one.value <= 0 for one in scored):  # costs in brackets
-        ranked = sorted(scored, key=lambda one: asked.pick * one.value)
-    else:
-        ranked = sorted(scored, key=lambda one: -asked.pick * one.value)
+    ranked = sorted(scored, key=lambda one: -_side(asked, scored) * one.value)
     best = ranked[asked.nth - 1]
     if sum(one.value == best.value for one in ranked) > 1:
         sure *= _TIE
+    moved = len(best.cells) == 2 and asked.sum in ("difference", "change")
+    if moved and not asked.either and _side(asked, scored) * asked.pick * best.value <= 0:
+        sure *= _GUESS  # it moved the other way
     draft = _label(asked, view, best, sure, by_rows=by_rows)
     if not of_value:
         return draft
@@ -188,6 +196,16 @@ def extreme(asked: Asked, view: View, target: Target) -> Draft | None:
         text, best.value, draft.operation, draft.steps, draft.said, 0.9 * draft.sure, cell.error,
         draft.unit,
     )  # fmt: skip
+
+
+def _side(asked: Asked, scored: Sequence[Scored]) -> int:
+    """1 where the largest number is asked for, -1 where the smallest is."""
+    cells = [cell for one in scored for cell in one.cells]
+    side = -1 if cells and all(map(in_brackets, cells)) else 1  # costs
+    fell = asked.down and asked.sum in ("difference", "change")
+    if fell and any(side * one.value < 0 for one in scored):
+        side = -side  # the largest fall is the lowest change
+    return side * asked.pick
 
 
 def _of_value(asked: Asked, view: View) -> bool:
@@ -205,15 +223,15 @@ def scores(
     """The labels of an axis, each with the value that it is compared by, and how sure that is."""
     other = target.aligned(not by_rows)
     places = places_across(asked, view, target, by_rows=by_rows)
-    if (
-        asked.sum in ("difference", "change")
-        and len(other.named) == 2
-        and view.axis(not by_rows).time
-    ):  # "the largest increase between 2018 and 2019"
+    moves = asked.pick and asked.sum in ("difference", "change")
+    if moves and len(other.named) == 2 and (asked.either or view.axis(not by_rows).time):
+        # "the largest increase between 2018 and 2019", "the largest gap between men and women"
         order = view.axis(not by_rows).order
         first, last = sorted((match.index for match in other.named), key=order.index)
-        return _changes(view, places, first, last, by_rows=by_rows), 0.85
+        return _changes(asked, view, places, (first, last), by_rows=by_rows), 0.85
     fixed = settle(asked, view, target, by_rows=not by_rows)
+    if moves and len(fixed.at) == 1 and _since(asked, view, target, by_rows=by_rows):
+        return _each(asked, view, places, fixed.at[0], by_rows=by_rows), _STEPPED * fixed.sure
     found = []
     for at in places:
         cells = view.cells(at, fixed.at, by_rows)
@@ -235,29 +253,59 @@ def scores(
 
 
 def _changes(
-    view: View, places: Sequence[int], first: int, last: int, *, by_rows: bool
+    asked: Asked, view: View, places: Sequence[int], ends: tuple[int, int], *, by_rows: bool
 ) -> list[Scored]:
     found = []
     for at in places:
-        cells = view.cells(at, (first, last), by_rows)
-        if len(cells) == 2 and cells[0].value is not None and cells[1].value is not None:
-            value = cells[1].value - cells[0].value
-            found.append(Scored(at, value, tuple(cells), (first, last)))
+        cells = view.cells(at, ends, by_rows)
+        if len(cells) == 2:
+            found.append(Scored(at, _moved(asked, *cells), tuple(cells), ends))
     return found
+
+
+def _since(asked: Asked, view: View, target: Target, *, by_rows: bool) -> bool:
+    """Whether the year of the largest change is asked for, and values are no changes."""
+    if not (asked.timed and view.axis(by_rows).time) or tells_change(asked, view, target):
+        return False
+    rates = view.grid.unit == "%" or any((c.value or 0.0) < 0 for c in view.grid.cells.values())
+    return not view.says_change and (view.grid.kind == "table" or not rates)
+
+
+def _each(
+    asked: Asked, view: View, places: Sequence[int], across: int, *, by_rows: bool
+) -> list[Scored]:
+    """Each time with what changed since the one before it."""
+    found = []
+    for before, at in pairwise(view.axis(by_rows).order):
+        cells = [*view.cells(before, [across], by_rows), *view.cells(at, [across], by_rows)]
+        if at in places and len(cells) == 2:
+            value = _moved(asked, *cells)
+            found.append(Scored(at, value, tuple(cells), (across,), before))
+    return found
+
+
+def _moved(asked: Asked, first: Cell, last: Cell) -> float:
+    change = (last.value or 0.0) - (first.value or 0.0)
+    return abs(change) if asked.either else change
 
 
 def _label(asked: Asked, view: View, one: Scored, sure: float, *, by_rows: bool) -> Draft:
     row, column = (one.at, one.across[0]) if by_rows else (one.across[0], one.at)
     value = cell_said(one.cells[0]) if len(one.cells) == 1 else shown(one.value, one.cells)
+    if len(one.cells) == 2 and asked.sum in ("difference", "change"):
+        value = f"{plain(one.cells[0])} to {plain(one.cells[1])}, {value}"
     nth = "" if asked.nth == 1 else f", number {asked.nth}"
     rank = f" (the {'most' if asked.pick > 0 else 'least'}{nth})" if asked.pick else ""
+    label = (
+        view.path(row, column) if len(one.across) == 1 else view.axis(by_rows).headers[one.at].text
+    )
     operation: Operation = "label" if not asked.pick else "extreme" if asked.nth == 1 else "rank"
     return Draft(
         label_of(asked, view.axis(by_rows).headers[one.at]),
         None,
         operation,
         once(_steps(view, one, by_rows=by_rows)),
-        f"{view.path(row, column)}: {value}{rank}",
+        f"{label}: {value}{rank}",
         sure,
         unit=view.unit(row, column),
     )
@@ -266,6 +314,9 @@ def _label(asked: Asked, view: View, one: Scored, sure: float, *, by_rows: bool)
 def _steps(view: View, one: Scored, *, by_rows: bool) -> list[Pointed]:
     steps: list[Pointed] = []
     for across in one.across:
+        if one.before is not None:
+            before = (one.before, across) if by_rows else (across, one.before)
+            steps += view.pointed(*before)
         steps += view.pointed(*((one.at, across) if by_rows else (across, one.at)))
     return steps or [
         Pointed("row" if by_rows else "column", place)

@@ -161,7 +161,8 @@ def answers_by_rows(asked: Asked, view: View, target: Target) -> bool | None:
         for by_rows in long
         if len(target.aligned(by_rows).named) > 1 and not view.axis(by_rows).time
     ]
-    if len(several) == 1:
+    apart = asked.pick and asked.either and asked.sum in ("difference", "change")
+    if len(several) == 1 and not (apart and len(target.aligned(several[0]).named) == 2):
         return several[0]
     untimed = [by_rows for by_rows in long if not view.axis(by_rows).time] or long
     if view.grid.row_title is not None and True in untimed:

@@ -7,17 +7,25 @@ from dataclasses import dataclass, replace
 from cogagent.grid import Cell
 from cogagent.reading.grids.aligning import Aligned
 from cogagent.reading.grids.asking import Asked, Sum
-from cogagent.reading.grids.drafts import Draft, Operation, Pointed, View, once, plain, shown
+from cogagent.reading.grids.drafts import (
+    CHANGES,
+    Draft,
+    Operation,
+    Pointed,
+    View,
+    in_brackets,
+    once,
+    plain,
+    shown,
+)  # fmt: skip
 from cogagent.reading.grids.numbers import written
-from cogagent.reading.grids.reading import Target, settle
-from cogagent.reading.question import stem
+from cogagent.reading.grids.reading import SUMMARY, Target, settle
 
-_CHANGES = frozenset(
-    stem(word) for word in "change increase decrease growth decline difference".split()
-)
 _MOST = 24
 """Cells that one sum may be of."""
 _NAMED = 0.5
+_ADDED = 0.8
+"""How sure it is that all rows together are the total that a question speaks of."""
 _WANTED = {"difference": 2, "change": 2, "ratio": 2, "share": 2}
 
 
@@ -37,9 +45,11 @@ def reckon(asked: Asked, view: View, target: Target) -> Draft | None:
         return None
     found = _operands(asked, view, target)
     if found is None:
-        return None
+        return _of_whole(asked, view, target) if asked.sum == "share" and asked.whole else None
     operands, sure = found
-    if asked.versus and all(map(_in_brackets, operands)):  # costs: more is more negative
+    if asked.versus and all(
+        in_brackets(one.cell) for one in operands
+    ):  # costs: more is more negative
         operands = [_without_brackets(one) for one in operands]
     done = _worked(asked, operands)
     if done is None:
@@ -75,9 +85,10 @@ def reckon(asked: Asked, view: View, target: Target) -> Draft | None:
 
 def _operands(asked: Asked, view: View, target: Target) -> tuple[list[Operand], float] | None:
     rows, columns = target.rows, target.columns
+    # Two things of one year: the year before is no part of their sum.
     several = (
-        _several(asked, view, rows, by_rows=True),
-        _several(asked, view, columns, by_rows=False),
+        _several(asked, view, rows, by_rows=True, alone=len(columns.named) < 2),
+        _several(asked, view, columns, by_rows=False, alone=len(rows.named) < 2),
     )
     wanted = _WANTED.get(asked.sum, 0)
     row_places, row_sure = several[0] or ([], 0.0)
@@ -112,6 +123,40 @@ def _operands(asked: Asked, view: View, target: Target) -> tuple[list[Operand], 
     return operands, row_sure * column_sure
 
 
+def _of_whole(asked: Asked, view: View, target: Target) -> Draft | None:
+    """The share of one row in a total that has no row of its own: of all rows together."""
+    for by_rows in (True, False):
+        axis, aligned = view.axis(by_rows), target.aligned(by_rows)
+        across = settle(asked, view, target, by_rows=not by_rows)
+        if axis.time or len(aligned.named) != 1 or aligned.by != "words" or len(across.at) > 1:
+            continue
+        totals = [n for n, h in enumerate(axis.headers) if h.total or SUMMARY.search(h.text)]
+        parts = range(len(axis)) if len(totals) != 1 else totals
+        cells = [cell for n in parts if (cell := view.cell(n, across.at[0], by_rows))]
+        part = view.cell(aligned.named[0].index, across.at[0], by_rows)
+        values = [cell.value for cell in cells if cell.value is not None]
+        if len(totals) > 1 or part is None or part.value is None or not 0 < len(cells) <= _MOST:
+            continue
+        at = aligned.named[0].index
+        place = (at, across.at[0]) if by_rows else (across.at[0], at)
+        # What does not add up to a whole: gaps, losses among gains, and shares as they stand.
+        whole = sum(values)
+        if len(values) < len(cells) or min(values) < 0 or not whole or view.unit(*place) == "%":
+            continue
+        value = 100 * part.value / whole
+        text = f"{written(round(value, 2), 2)} %"
+        added = " + ".join(map(plain, cells))
+        steps = view.pointed(*place)
+        for n in parts:
+            steps += view.pointed(*((n, across.at[0]) if by_rows else (across.at[0], n)))
+        said = f"{plain(part)} / {f'({added})' if len(cells) > 1 else added} = {text}"
+        sure = (_ADDED if len(cells) > 1 else 1.0) * across.sure * (0.5 + 0.5 * aligned.margin)
+        return Draft(
+            text, value, "share", once(steps), f"{said} ({view.path(*place)})", sure, 0.0, "%"
+        )
+    return None
+
+
 def tells_change(asked: Asked, view: View, target: Target) -> bool:
     """Whether the row is of changes itself, so that its value is the answer."""
     if asked.sum not in ("difference", "change") or len(asked.mentions) > 1:
@@ -121,13 +166,21 @@ def tells_change(asked: Asked, view: View, target: Target) -> bool:
         for n, aligned in enumerate((target.rows, target.columns))
         for match in aligned.named[:1]
     ]
-    return any(not _CHANGES.isdisjoint(label.stems) for label in labels)
+    return any(not CHANGES.isdisjoint(label.stems) for label in labels)
 
 
 def _several(
-    asked: Asked, view: View, aligned: Aligned, *, by_rows: bool
+    asked: Asked, view: View, aligned: Aligned, *, by_rows: bool, alone: bool
 ) -> tuple[list[int], float] | None:
-    """The places of an axis that go into a sum, in its order; ``None`` for less than two."""
+    """The places of an axis that go into a sum, in its order; ``None`` for less than two.
+
+    Args:
+        asked: The question.
+        view: The grid.
+        aligned: What it names on this axis.
+        by_rows: Which that is.
+        alone: It names no two things on the other one.
+    """
     axis = view.axis(by_rows)
     places = [match.index for match in aligned.named]
     if aligned.by == "meaning":
@@ -144,6 +197,8 @@ def _several(
         if asked.sum in _WANTED:
             places = places[:2] if not timed else [places[0], places[-1]]
         return places, 0.6 + 0.4 * aligned.margin
+    if not alone and not asked.every:
+        return None
     if places:
         return _since(asked, view, aligned, by_rows=by_rows)
     return _all(asked, view, by_rows=by_rows)
@@ -206,10 +261,6 @@ def _worked(asked: Asked, operands: list[Operand]) -> tuple[float, str, Operatio
             first, second = second, first
         return 100 * first / second, " / ", "share"
     return first / second, " / ", "ratio"
-
-
-def _in_brackets(one: Operand) -> bool:
-    return one.value < 0 and one.cell.place.text.strip("$\u20ac\u00a3 ").startswith("(")
 
 
 def _without_brackets(one: Operand) -> Operand:

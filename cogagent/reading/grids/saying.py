@@ -38,7 +38,7 @@ def lookup(asked: Asked, view: View, target: Target) -> Draft | None:
     if found is None:
         return None
     place, cell, sure = found
-    if asked.form == "open":
+    if asked.form in ("open", "whether"):
         sure *= _FROM_TOP
     if _unreckoned(asked, view, target, place):
         sure *= _UNRECKONED

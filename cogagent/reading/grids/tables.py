@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cogagent.geometry import Box
 from cogagent.grid import Cell, Grid, Header, Place
@@ -15,27 +16,36 @@ from cogagent.types import Words
 _TOTAL = re.compile(r"\s*(?:sub-?|grand )?totals?\b|.{1,60}\btotals?\s*$", re.IGNORECASE)
 _NIL = frozenset("-\u2013\u2014\u2212")
 _NOTE = re.compile(r"\s*(?:\(\s?(?:\d{1,2}|[a-z]|\*+)\s?\)|\[\d{1,2}\]|[*\u2020\u2021]+)\s*$")
-_MEASURED = re.compile(r"\u2248 (?P<value>[^\u00b1]{1,40}) \u00b1 (?P<error>.{1,40})")
+_MEASURED = re.compile(r"(?P<about>\u2248 (?P<value>[^\u00b1]{1,40})) (?P<error>\u00b1 .{1,40})")
 """A value that was read off a chart's axis, as ``pipelines/charted.py`` writes it."""
-_RANGE = re.compile(r"\d\s?(?:to|[\u2013\u2014])\s?\d|\d\s-\s\d")
-"""From one number to another: words, not a value."""
+_COLOURED = re.compile(r"(?P<name>.*\S) \([a-z][a-z ]{0,30}\)")
+"""A series and its colour in the legend, likewise."""
+_RANGE = re.compile(
+    r"\d\s?(?:to|[\u2013\u2014])\s?\d|\d\s-\s\d"
+    r"|(?<![\d.,-])(?!(?:1[5-9]|20)\d\d-)\d[\d.,]*%?-[$\u20ac\u00a3]?\d"
+)
+"""From one number to another: words, not a value. (2018-19 is a year.)"""
 _LONGEST = 4000
 """Rows that are read; who asks for one value means no longer table."""
 
 
-def table_grid(text: str, context: str = "", words: Words | None = None) -> Grid | None:
+def table_grid(
+    text: str, context: str = "", words: Words | None = None, *, charted: bool = False
+) -> Grid | None:
     """Read a table as a grid.
 
     Args:
         text: Its text, one row a line, cells joined by " | ".
         context: What stands above it: title and headings, then caption and header.
         words: Where the words of ``text`` stand; ``None`` if it has no places.
+        charted: ``pipelines/charted.py`` wrote it: the first line of cells is its header, and
+            each further line is a row.
 
     Returns:
         The grid; every place has its span in ``text`` where it stands there, and boxes where
         ``words`` has them. ``None`` if the text holds no table.
     """
-    table = parse(text, context)
+    table = parse(text, context, plain=charted)
     rows = [row for row in table.rows[:_LONGEST] if row.filled()]
     if not rows:
         return None
@@ -50,7 +60,8 @@ def table_grid(text: str, context: str = "", words: Words | None = None) -> Grid
             key = (n, row.columns[n])
             if key not in columns:
                 columns[key] = len(headers)
-                headers.append(_column(table, n, row.columns[n], text, place))
+                header = _column(table, n, row.columns[n], text, place)
+                headers.append(_uncoloured(header) if charted else header)
             cell = _cell(row.cells[n], text, place)
             if cell is not None:
                 found[number_, columns[key]] = cell
@@ -84,8 +95,10 @@ class _Placing:
 def _cell(span: Range, text: str, place: _Placing) -> Cell | None:
     said = text[slice(*span)]
     if (measured := _MEASURED.fullmatch(said)) is not None:
-        value, error = number(measured["value"]), number(measured["error"])
-        return Cell(place(span), value, error=error or 0.0)
+        about = (span[0], span[0] + measured.end("about"))
+        within = (span[0] + measured.start("error"), span[1])
+        error = number(measured["error"][1:])
+        return Cell(place(about), number(measured["value"]), error or 0.0, (place(within),))
     bare = said.strip("$\u20ac\u00a3% \u00a0")
     if bare in _NIL:
         return Cell(place(span), 0.0)  # a dash in accounts is nil
@@ -106,7 +119,7 @@ def _value(said: str) -> float | None:
 
 def _row(row: Row, text: str, place: _Placing) -> Header:
     own = text[slice(*row.cells[0])]
-    label = _NOTE.sub("", row.label)
+    label = _NOTE.sub("", row.label) or row.label
     places = (place(row.cells[0]),) if own else ()
     return Header(
         text=f"{row.section} {label}".strip(),
@@ -129,7 +142,7 @@ def _column(table: Table, n: int, name: str, text: str, place: _Placing) -> Head
         if above and text[slice(*spans[above[-1]])] in name:
             levels.append(text[slice(*spans[above[-1]])])
             places.append(place(spans[above[-1]]))
-    plain = _NOTE.sub("", name)
+    plain = _NOTE.sub("", name) or name
     known = " ".join(levels) == name
     return Header(
         text=plain,
@@ -138,6 +151,18 @@ def _column(table: Table, n: int, name: str, text: str, place: _Placing) -> Head
         unit=unit_of(name),
         total=bool(_TOTAL.match(plain)),
     )
+
+
+def _uncoloured(header: Header) -> Header:
+    """A series of a chart that stands where its name stands; its colour is not printed."""
+    places = []
+    for place in header.places:
+        named = _COLOURED.fullmatch(place.text)
+        if named is not None and place.span is not None:
+            span = (place.span[0], place.span[0] + named.end("name"))
+            place = replace(place, text=named["name"], span=span)
+        places.append(place)
+    return replace(header, places=tuple(places))
 
 
 def _unit_last(levels: Sequence[str]) -> bool:

@@ -306,6 +306,7 @@ def test_no_question_or_label_breaks_it(
     answer = GridAnswerer().answer(question, _grid(labels, ["", "2019"], data))
     if isinstance(answer, GridAnswer):
         assert 0.0 <= answer.confidence <= 1.0
+        assert answer.steps
 
 
 def _grid(rows: list[str], columns: list[str], data: st.DataObject) -> Grid:
@@ -347,3 +348,165 @@ def test_a_range_is_told_whole() -> None:
     grid = table_grid("Site | Depth (m)\nHeron Inlet | 0 to 6\nNorth Bay | 0 to 12")
     assert grid is not None
     assert told("What is the depth at Heron Inlet?", grid).short == "0 to 6"
+
+
+FRUIT = "Fruit | 2018 | 2019\nApples | 10 | 20\nPears | 30 | 5\nPlums | 7 | 9"
+TOWNS = "Town | Mean temperature\nOslo | -5\nYakutsk | -38\nTromso | -4"
+COSTS = "Item | 2018 | 2019\nRent | (50) | (80)\nFood | (90) | (70)"
+ORCHARD = "Year | Apples | Pears\n2016 | 4 | 9\n2017 | 10 | 8\n2018 | 12 | 2\n2019 | 30 | 1"
+
+
+def asked_table(question: str, text: str) -> GridAnswer | Declined:
+    grid = table_grid(text)
+    assert grid is not None
+    return GridAnswerer().answer(question, grid)
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "short"),
+    [
+        # Only brackets are costs; a minus is a minus.
+        (TOWNS, "Which town has the highest mean temperature?", "Tromso"),
+        (TOWNS, "Which town has the lowest mean temperature?", "Yakutsk"),
+        (COSTS, "Which item was the highest in 2018?", "Food"),
+        (COSTS, "Which item increased the most from 2018 to 2019?", "Rent"),
+        (COSTS, "Which item decreased the most from 2018 to 2019?", "Food"),
+        (TOWNS, "Was the mean temperature of Oslo above 0?", "No"),
+        (TOWNS, "Was the mean temperature of Oslo below 0?", "Yes"),
+        (TOWNS, "Which towns have a mean temperature above -10?", "Oslo; Tromso"),
+        (TOWNS, "Which towns have a mean temperature below minus 4?", "Oslo; Yakutsk"),
+        (COSTS, "Which items were above 60 in 2018?", "Food"),
+        (COSTS, "How many items were below 0 in 2018?", "2"),
+        # Two things of one year are not held against the year before.
+        (FRUIT, "What is the difference between apples and pears sold in 2019?", "15"),
+        (FRUIT, "How many more apples than plums were there in 2019?", "11"),
+        (FRUIT, "How much less were pears than apples in 2019?", "15"),
+        # A fall is ranked downwards.
+        (FRUIT, "Which fruit decreased the most from 2018 to 2019?", "Pears"),
+        (FRUIT, "Which fruit had the largest decrease from 2018 to 2019?", "Pears"),
+        (FRUIT, "Which fruit fell the most between 2018 and 2019?", "Pears"),
+        (FRUIT, "Which fruit grew the most between 2018 and 2019?", "Apples"),
+        (FRUIT, "Which fruit changed the most from 2018 to 2019?", "Pears"),
+        (ORCHARD, "In which year did pears decrease the most?", "2018"),
+        (ORCHARD, "Which year had the largest increase in apples?", "2019"),
+        (ORCHARD, "In which year was the gap between apples and pears the largest?", "2019"),
+        # What is left out is not looked at.
+        (FRUIT, "Excluding pears, which fruit was the highest in 2018?", "Apples"),
+        (FRUIT + "\nFigs | 8 | 8", "Which other than apples and pears was top in 2018?", "Figs"),
+        (FRUIT, "Apart from apples, how many fruits had more than 8 in 2019?", "1"),
+        (ORCHARD, "Which year had the most apples, except 2019?", "2018"),
+        # Shares of a total that has no row.
+        (FRUIT, "What share of the 2018 total were apples?", "21.28 %"),
+        (FRUIT + "\nTotal | 47 | 34", "What share of the 2018 total were apples?", "21.28 %"),
+        (FRUIT, "Were there 20 apples in 2019?", "Yes"),
+        (FRUIT, "Were there 21 apples in 2019?", "No"),
+    ],
+)
+def test_questions_over_tables(text: str, question: str, short: str) -> None:
+    answer = asked_table(question, text)
+    assert isinstance(answer, GridAnswer), answer
+    assert answer.short == short
+
+
+@pytest.mark.parametrize(
+    ("bound", "short"),
+    [
+        ("at least 10", "Apples; Pears"),
+        ("10 or more", "Apples; Pears"),
+        ("no less than 10", "Apples; Pears"),
+        ("more than 10", "Pears"),
+        ("at most 10", "Apples; Plums"),
+        ("up to 10", "Apples; Plums"),
+        ("no more than 10", "Apples; Plums"),
+        ("not more than 10", "Apples; Plums"),
+        ("10 or fewer", "Apples; Plums"),
+        ("fewer than 10", "Plums"),
+    ],
+)
+def test_bounds_with_and_without_the_number_itself(bound: str, short: str) -> None:
+    answer = asked_table(f"Which fruits had {bound} in 2018?", FRUIT)
+    assert isinstance(answer, GridAnswer)
+    assert answer.short == short
+
+
+def test_a_bound_in_a_label_is_no_bound() -> None:
+    text = "Age | Men | Women\n18 to 24 | 5 | 6\n65 or more | 9 | 7"
+    answer = asked_table("Who is most of those of 65 or more, men or women?", text)
+    assert isinstance(answer, GridAnswer)
+    assert answer.short == "Men"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which fruit was not the highest in 2018?",
+        "Which fruit didn't grow from 2018 to 2019?",
+        "Excluding mangoes, which fruit was the highest in 2018?",
+        "Which fruit had the highest value in 2018, except those from Spain?",
+    ],
+)
+def test_what_is_not_so_and_what_is_left_out_unclearly_is_declined(question: str) -> None:
+    assert isinstance(asked_table(question, FRUIT), Declined)
+
+
+def test_a_label_that_denies_is_a_label() -> None:
+    text = "Answer | 2018\nAgree | 40\nDo not agree | 35\nOther than these | 25"
+    answer = asked_table("How many do not agree in 2018?", text)
+    assert isinstance(answer, GridAnswer)
+    assert (answer.short, answer.confidence >= SURE) == ("35", True)
+    answer = asked_table("How many are other than these in 2018?", text)
+    assert isinstance(answer, GridAnswer)
+    assert answer.short == "25"
+
+
+@pytest.mark.parametrize("measure", ["price", "weight", "score", "cost"])
+def test_a_measure_that_the_table_does_not_name_is_not_sure(measure: str) -> None:
+    plain = asked_table("How many apples in 2018?", FRUIT)
+    other = asked_table(f"What is the {measure} of apples in 2018?", FRUIT)
+    assert isinstance(plain, GridAnswer)
+    assert isinstance(other, GridAnswer)
+    assert plain.confidence == 1.0
+    assert other.confidence < SURE
+    assert measure in other.unmatched
+
+
+def test_money_is_a_measure_of_money() -> None:
+    answer = asked_table("What was the cost of apples in 2018?", FRUIT.replace("| 10", "| $10"))
+    assert isinstance(answer, GridAnswer)
+    assert answer.confidence >= SURE
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Were there more apples than pears in 2019?", "Yes: Apples: 20; Pears: 5"),
+        ("Were there more pears than apples in 2019?", "No: Pears: 5; Apples: 20"),
+        ("Was the number of plums in 2018 greater than 10?", "No: Plums, 2018: 7"),
+        ("Did apples increase or decrease?", "increase: 2018: 10; 2019: 20"),
+        ("Did pears increase from 2018 to 2019?", "No: 2018: 30; 2019: 5"),
+    ],
+)
+def test_what_is_said_begins_with_the_answer(question: str, said: str) -> None:
+    answer = asked_table(question, FRUIT)
+    assert isinstance(answer, GridAnswer)
+    assert answer.said == said
+
+
+@pytest.mark.parametrize(
+    ("question", "pointed"),
+    [
+        (
+            "How many fruits sold more than 100 in 2019?",
+            ["Apples", "2019", "20", "Pears", "5", "Plums", "9"],
+        ),
+        ("How many fruits sold more than 8 in 2019?", ["Apples", "2019", "20", "Plums", "9"]),
+        ("Which years are shown?", ["2018", "2019"]),
+        ("How many years are shown?", ["2018", "2019"]),
+    ],
+)
+def test_counts_and_lists_point_at_what_they_were_decided_on(
+    question: str, pointed: list[str]
+) -> None:
+    answer = asked_table(question, FRUIT)
+    assert isinstance(answer, GridAnswer)
+    assert [step.place.text for step in answer.steps] == pointed

@@ -141,3 +141,27 @@ def test_long_questions_are_read_in_no_time(piece: str) -> None:
     start = time.perf_counter()
     asked_of(piece * 5000)
     assert time.perf_counter() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "side", "inclusive"),
+    [
+        ("Which had at least 5?", 1, True),
+        ("Which had 5 or more?", 1, True),
+        ("Which had $5 million or less?", -1, True),
+        ("Which had not more than 5?", -1, True),
+        ("Which were over 5?", 1, False),
+        ("Which were below minus 5?", -1, False),
+    ],
+)
+def test_bounds(question: str, side: int, inclusive: bool) -> None:
+    bound = asked_of(question).bound
+    assert bound is not None
+    assert (bound.side, bound.inclusive) == (side, inclusive)
+
+
+def test_a_bound_keeps_the_sign() -> None:
+    (number,) = stated("above minus 5")
+    assert number.value == number.bare == -5.0
+    assert number.beyond(-4, 1.0) == 1.0
+    assert number.beyond(-6, 1.0) == -1.0

@@ -146,6 +146,20 @@ def test_a_stretch_of_years_is_all_of_them() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("5-10", None), ("5 - 10", None), ("1,200-1,500", None), ("10-15%", None),
+        ("5 to 10", None), ("-5", -5.0), ("(5)", -5.0), ("2018-19", 2018.0),
+        ("12", 12.0), ("1,452.4", 1452.4),
+    ],
+)  # fmt: skip
+def test_a_range_is_words_and_no_value(cell: str, value: float | None) -> None:
+    grid = table_grid(f"Grade | Pay | Staff\nClerk | {cell} | 12")
+    assert grid is not None
+    assert grid.cells[0, 0].value == value
+
+
 labels = st.lists(
     st.text("bdfgklmpz", min_size=5, max_size=8).map(str.title),
     min_size=4, max_size=10, unique_by=lambda name: name[:3],
