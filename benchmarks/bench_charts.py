@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cogagent.vision.charts.chart import read_chart
 from PIL import Image
 
 from benchmarks.common import data, distinct, interval, lines, mean, percentile, report
@@ -30,6 +29,7 @@ from cogagent.pipelines.metrics import relaxed
 from cogagent.reading.grids.answerer import GridAnswerer
 from cogagent.reading.grids.tables import table_grid
 from cogagent.types import Raster
+from cogagent.vision.charts.chart import read_chart
 
 EYED = 50
 
