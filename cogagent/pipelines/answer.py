@@ -446,7 +446,7 @@ class Run:
             short=composed.short,
             distribution=composed.distribution,
             citations=composed.citations,
-            evidence=evidence,
+            evidence=(*evidence, *composed.brought),
             steps=tuple(self._steps),
             searched=_named(query for step in self._steps for query in step.queries),
             closest=composed.closest,

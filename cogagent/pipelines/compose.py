@@ -39,6 +39,8 @@ class Composed:
 
     exhausted: str = ""
     """What of the budget was spent before it was whole."""
+    brought: tuple[Evidence, ...] = ()
+    """Cited pieces that no search had brought: the rest of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ class ExtractiveComposer:
         """A line for each place that answers, checked; then what was not found."""
         drafts: dict[tuple[str, int, tuple[DraftPart, ...]], Draft] = {}
         answers: list[_Written] = []
+        searched = {piece.id for piece in evidence}
         pieces = {piece.id: piece for piece in evidence}
         for one in found:
             if isinstance(one, _Quote):
@@ -260,6 +263,7 @@ class ExtractiveComposer:
             confidence=min(one.confidence for one in answers),
             claims=checked.claims,
             warnings=tuple(warnings(cited)),
+            brought=tuple(piece for piece in cited if piece.id not in searched),
         )
 
 

@@ -83,6 +83,7 @@ def test_the_citation_names_the_piece_and_page_of_the_row() -> None:
     (citation,) = result.citations
     assert (citation.evidence_id, citation.page, citation.quote) == ("chunk-3", 3, LINES[-1])
     assert {part.page for part in citation.parts} == {3}
+    assert [piece.id for piece in result.brought] == ["chunk-3"]
 
 
 def test_a_header_that_a_piece_repeats_is_no_row() -> None:
@@ -226,3 +227,6 @@ def test_the_store_brings_the_whole_of_a_table(tmp_path: Path) -> None:
         least = agent.ask("Which town has the least people?")
         count = agent.ask("How many towns are listed in the table?")
     assert (most.short, least.short, count.short) == ("Oslund", "Borberg", "64")
+    for answer in (most, least, count):
+        known = {piece.id for piece in answer.evidence}
+        assert {citation.evidence_id for citation in answer.citations} <= known
