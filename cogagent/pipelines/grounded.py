@@ -270,15 +270,15 @@ class GroundedComposer:
         boxes = place(np.array(plan.adaptive_boxes, np.float32), best.box).tolist()
         room = self._settings.crops if spare is None else min(self._settings.crops, spare)
         for number, box in enumerate(boxes[: max(room, 0)], 1):
-            part = best.model_copy(update={"box": make_box(*box)})
-            try:
-                raster = self._look(part)
-            except CogAgentError:
-                return  # the whole is there all the same
-            sizes = [*(shown.size for shown in found.values()), raster.size]
+            # A part is no larger than a model makes use of, like the whole.
+            sizes = [*(shown.size for shown in found.values()), found[best.id].size]
             if picture_tokens(self._model, sizes) > most:
                 return
-            found[f"crop {number} of {best.id}"] = raster
+            part = best.model_copy(update={"box": make_box(*box)})
+            try:
+                found[f"crop {number} of {best.id}"] = self._look(part)
+            except CogAgentError:
+                return  # the whole is there all the same
 
 
 def _shrunk(size: tuple[int, int], model: MLLM) -> bool:
