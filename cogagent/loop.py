@@ -6,12 +6,14 @@ import asyncio
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from cogagent.errors import InputError
 
+_HEARTBEAT = 0.5
+"""Seconds after which a waiting thread looks up."""
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -35,6 +37,10 @@ class LoopThread:
             raise
         future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
+            # An interrupt that the system gives to another thread is only noticed by this
+            # one when it wakes up.
+            while not wait([future], timeout=_HEARTBEAT).done:
+                pass
             return future.result()
         except CancelledError as error:
             raise InputError("the agent was closed meanwhile.") from error

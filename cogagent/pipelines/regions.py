@@ -18,7 +18,7 @@ from cogagent.models.kept import Kept
 from cogagent.pipelines.charted import charted
 from cogagent.pipelines.compose import RunBlocking
 from cogagent.pipelines.pages import PageView, is_foreign
-from cogagent.types import Element, Evidence, Query, ToolSpec, Words
+from cogagent.types import Element, Evidence, Query, Raster, ToolSpec, Words
 from cogagent.vision.eyes import Eyes, Sight
 from cogagent.vision.pointing.base import Picture, Pointed, Pointer
 
@@ -88,6 +88,8 @@ class RegionTool:
         self._pointers = pointers
         self._looks = looks
         self._blocking = blocking
+        self._original: tuple[tuple[str, int], Raster | None] = ("", 0), None
+        """The last picture that was looked at, whole."""
 
     async def alook(self, query: Query, parent: Evidence, k: int, places: int) -> list[Evidence]:
         """What stands in a region, as evidence with boxes of its own, the best first.
@@ -118,7 +120,7 @@ class RegionTool:
         if not found and query.region.box is None:
             picture: Picture = await self._blocking(self._picture, parent)
             for pointed in await self._pointed(query.text, parent, picture, places):
-                found += await self._blocking(self._seen, parent, pointed, picture)
+                found += await self._blocking(self._seen, parent, pointed)
         return found[:k]
 
     async def _pointed(
@@ -142,7 +144,7 @@ class RegionTool:
 
     def _picture(self, parent: Evidence) -> Picture:
         """A picture, or a page, with all words that are known to stand in it."""
-        raster = self._pages.native(parent.document_id, parent.page, parent.box)
+        raster = self._native(parent, parent.box)
         known: Element | Evidence = parent
         if parent.modality == "image" and not is_foreign(parent.document_id):
             known = self._pages.picture(parent.document_id, parent.page, parent.box) or parent
@@ -166,22 +168,12 @@ class RegionTool:
         assert sight is not None
         return replace(picture, text=sight.reading.text, words=sight.reading.words)
 
-    def _seen(self, parent: Evidence, box: Box, picture: Picture | None = None) -> list[Evidence]:
-        """A region as evidence: its values if it is a chart, and what is written in it.
-
-        Args:
-            parent: What it is a part of.
-            box: On its page.
-            picture: The parent at full resolution, if it has been decoded already.
-        """
+    def _seen(self, parent: Evidence, box: Box) -> list[Evidence]:
+        """A region as evidence: its values if it is a chart, and what is written in it."""
 
         def make() -> Look:
             print_height = _print_height(parent, box)
-            if picture is not None and parent.media_type.startswith("image/"):
-                (inner,) = within(np.array([box], np.float32), parent.box)
-                raster = picture.raster.part(make_box(*inner.tolist()))
-            else:
-                raster = self._pages.native(parent.document_id, parent.page, box, print_height)
+            raster = self._native(parent, box, print_height)
             reading = self._eyes.reread(raster, print_height * raster.size[1] / box.height)
             (sight,) = self._eyes.look([raster], written=[reading])
             grid = None
@@ -208,6 +200,17 @@ class RegionTool:
 
         look = self._look((*self._place(parent, parent.box), "values"), make)
         return [] if look.grid is None else [_values(_part(parent, parent.box), look.grid)]
+
+    def _native(self, parent: Evidence, box: Box, print_height: float = 0.0) -> Raster:
+        """A place at full resolution; a picture is decoded once for all of a question's looks."""
+        document, page = parent.document_id, parent.page
+        if not parent.media_type.startswith("image/") or is_foreign(document):
+            return self._pages.native(document, page, box, print_height)
+        known, original = self._original
+        if original is None or known != (document, page):
+            original = self._pages.native(document, page)
+            self._original = (document, page), original
+        return original.part(box)
 
     def _look(self, key: tuple[object, ...], make: Callable[[], Look]) -> Look:
         return self._looks.get(key, make)
