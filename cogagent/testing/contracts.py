@@ -27,6 +27,7 @@ from cogagent.models.sight import picture_tokens
 from cogagent.planners.base import Left, Planner, PlanState
 from cogagent.retrievers.base import Retriever
 from cogagent.types import Budget, Finding, Query, Raster, Source, Step, ToolSpec
+from cogagent.vision.pointing.base import Picture, Pointed, Pointer
 
 ODD_TEXTS = ["", " ", "\x00", "\ud800 half a pair", "é" * 40, "word " * 2000, "日本語", "🙂👩‍👩‍👧"]
 
@@ -489,3 +490,47 @@ class MLLMContract:
 async def _pieces(model: MLLM, messages: Sequence[Message], options: Options) -> list[Piece]:
     async with aclosing(model.stream(messages, options)) as pieces:
         return [piece async for piece in pieces]
+
+
+class PointerContract:
+    """For any :class:`~cogagent.vision.pointing.base.Pointer`."""
+
+    @pytest.fixture
+    def pointer(self) -> Pointer:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def asked(self) -> tuple[str, Picture]:
+        """A question, and a picture in which the pointer finds at least one place for it."""
+        raise NotImplementedError
+
+    def point(self, pointer: Pointer, question: str, picture: Picture, k: int) -> list[Pointed]:
+        """The places, waited for."""
+        return asyncio.run(pointer.point(question, picture, k))
+
+    def test_it_has_a_name(self, pointer: Pointer) -> None:
+        assert pointer.name
+
+    def test_places_have_an_extent_and_come_best_first(
+        self, pointer: Pointer, asked: tuple[str, Picture]
+    ) -> None:
+        found = self.point(pointer, *asked, 3)
+        assert found
+        assert all(place.box.area > 0 for place in found)
+        assert [place.score for place in found] == sorted(
+            (place.score for place in found), reverse=True
+        )
+
+    def test_no_more_than_asked_for(self, pointer: Pointer, asked: tuple[str, Picture]) -> None:
+        assert len(self.point(pointer, *asked, 1)) == 1
+
+    @pytest.mark.parametrize("question", ODD_TEXTS)
+    def test_odd_questions_are_no_error(
+        self, pointer: Pointer, asked: tuple[str, Picture], question: str
+    ) -> None:
+        found = self.point(pointer, question, asked[1], 2)
+        assert len(found) <= 2
+
+    def test_a_picture_of_one_pixel_is_no_error(self, pointer: Pointer) -> None:
+        speck = Picture(Raster(np.zeros((1, 1, 3), np.uint8)))
+        assert len(self.point(pointer, "What is that?", speck, 2)) <= 2

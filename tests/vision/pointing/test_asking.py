@@ -22,6 +22,7 @@ from cogagent.models.metered import Meter, MeteredMLLM, ModelCall
 from cogagent.models.mllm import MLLM, Capabilities, Generated, Options
 from cogagent.models.sight import given_size, seen_size, space
 from cogagent.models.wrapped import Wrapped
+from cogagent.testing.contracts import PointerContract
 from cogagent.testing.doubles import ScriptedMLLM
 from cogagent.types import Budget, Raster
 from cogagent.vision.pointing.asking import LONGEST, MOST, ModelPointer, can_point
@@ -386,3 +387,14 @@ def _sent_size(body: dict[str, Any]) -> tuple[int, int]:
 def test_a_whole_picture_may_be_named() -> None:
     (found,) = point(ScriptedMLLM([reply(region(0, 0, 1000, 1000))], can()))
     assert found.box == Box(0, 0, 1, 1)
+
+
+class TestAModel(PointerContract):
+    @pytest.fixture
+    def pointer(self) -> ModelPointer:
+        places = (region(100, 100, 400, 300), region(500, 500, 900, 800))
+        return ModelPointer(ScriptedMLLM(lambda *_: reply(*places), can()))
+
+    @pytest.fixture
+    def asked(self) -> tuple[str, Picture]:
+        return QUESTION, picture()

@@ -12,6 +12,7 @@ from cogagent.config import Settings
 from cogagent.geometry import FULL_PAGE, make_box
 from cogagent.models.classifier import Classifier
 from cogagent.models.factory import classifier
+from cogagent.testing.contracts import PointerContract
 from cogagent.types import Raster
 from cogagent.vision.pointing.base import Picture
 from cogagent.vision.pointing.saliency import _CELLS, SaliencyPointer, _laid, _places
@@ -107,3 +108,13 @@ def test_tiles_are_laid_where_they_belong() -> None:
     whole = _laid([make_box(0.5, 0.0, 1.0, 0.5)], np.full((1, 9, 9), 0.7, np.float32))
     assert whole[: _CELLS // 2, _CELLS // 2 :] == pytest.approx(0.7)
     assert whole.sum() == pytest.approx(0.7 * _CELLS * _CELLS / 4, rel=1e-4)
+
+
+class TestSaliency(PointerContract):
+    @pytest.fixture
+    def pointer(self) -> SaliencyPointer:
+        return SaliencyPointer(Settings())
+
+    @pytest.fixture
+    def asked(self, composite: Picture) -> tuple[str, Picture]:
+        return "Where is the palace?", composite

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogagent.testing.contracts import PointerContract
 from cogagent.types import Raster, Words
 from cogagent.vision.ocr import Reader
 from cogagent.vision.pointing.base import Picture
@@ -220,3 +221,13 @@ def test_words_as_the_reader_reads_them(reader: Reader) -> None:
 def test_words_without_places_are_none() -> None:
     raster = Raster(np.zeros((50, 50, 3), np.uint8))
     assert pointer.places("net sales", Picture(raster, "net sales", Words.empty()), 2) == []
+
+
+class TestWords(PointerContract):
+    @pytest.fixture
+    def pointer(self) -> WordPointer:
+        return WordPointer()
+
+    @pytest.fixture
+    def asked(self) -> tuple[str, Picture]:
+        return "What were net sales in 2020?", picture(TABLE)
