@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from cogagent.config import Settings, default_home, load_settings
 from cogagent.documents.walk import walk
 from cogagent.errors import CogAgentError, InputError
-from cogagent.indexes.filters import Filters
+from cogagent.geometry import FULL_PAGE, Box
+from cogagent.indexes.catalogue import Catalogue
+from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.runs import TraceEntry
 from cogagent.loop import LoopThread, iterated, synced
 from cogagent.pipelines.asking import Request, answer_of, asking, replaying
@@ -172,6 +174,7 @@ class CogAgent:
         image: Any = None,
         collection: str = "default",
         filters: Filters | None = None,
+        principals: Principals | None = None,
     ) -> list[Evidence]:
         """The ``k`` best pieces of evidence, best first.
 
@@ -184,6 +187,8 @@ class CogAgent:
             filters: Field names and the values they must have: ``document``,
                 ``uri``, ``title``, ``media_type``, ``page``, ``kind``, or any
                 key of the documents' metadata.
+            principals: In whose name documents are seen: those that name none of these are
+                left out, unless they name nobody. ``None`` for all documents.
 
         Raises:
             InputError: If there is nothing to search for, or ``k`` is below 1.
@@ -202,7 +207,7 @@ class CogAgent:
             raise InputError("there is nothing to search for.", remedy="Give words or a picture.")
         images = [image] if image is not None else []
         found: list[Evidence] = await self._blocking(
-            self._engine.search, query, k, modality, images, collection, filters
+            self._engine.search, query, k, modality, images, collection, filters, principals
         )
         return found
 
@@ -222,6 +227,9 @@ class CogAgent:
         strict: bool = False,
         choices: Sequence[str] | None = None,
         conversation: str | None = None,
+        history: Sequence[Turn] | None = None,
+        principals: Principals | None = None,
+        owner: str = "",
     ) -> Answer:
         """Answer a question from a collection, with citations.
 
@@ -238,6 +246,9 @@ class CogAgent:
                 ``distribution`` tells how probable each is. ``None`` for an open question.
             conversation: A name of yours under which the home keeps the questions and
                 answers: "And who built it?" is understood from those before it.
+            history: Earlier questions and answers, in place of what the home has kept.
+            principals: As for :meth:`search`.
+            owner: Whose trace and conversation it is, by a name of yours.
 
         Raises:
             InputError: If the question is empty or too long, a picture unreadable, or a
@@ -247,7 +258,7 @@ class CogAgent:
         """
         request = Request(
             question, images, collection, planner, budget or Budget(), filters, strict, choices,
-            conversation,
+            conversation, history, principals, owner,
         )  # fmt: skip
         async with aclosing(asking(self._engine, request, self._blocking)) as events:
             return await answer_of(events)
@@ -266,6 +277,9 @@ class CogAgent:
         strict: bool = False,
         choices: Sequence[str] | None = None,
         conversation: str | None = None,
+        history: Sequence[Turn] | None = None,
+        principals: Principals | None = None,
+        owner: str = "",
     ) -> AsyncIterator[Event]:
         """The events of an answer as it is made; takes what :meth:`ask` takes.
 
@@ -273,7 +287,7 @@ class CogAgent:
         """
         request = Request(
             question, images, collection, planner, budget or Budget(), filters, strict, choices,
-            conversation,
+            conversation, history, principals, owner,
         )  # fmt: skip
         try:
             async with aclosing(asking(self._engine, request, self._blocking)) as events:
@@ -299,6 +313,8 @@ class CogAgent:
         jobs: int = 0,
         on_progress: Callable[[BatchProgress], None] | None = None,
         strict: bool = False,
+        principals: Principals | None = None,
+        owner: str = "",
     ) -> AsyncIterator[BatchAnswer]:
         """Answer many questions, several at a time; the answers come in their order.
 
@@ -315,6 +331,8 @@ class CogAgent:
             jobs: How many questions are asked at once; 0 for as many as there are cores.
             on_progress: Called from another thread for each answer.
             strict: As for :meth:`ask`.
+            principals: As for :meth:`ask`.
+            owner: As for :meth:`ask`.
 
         Raises:
             InputError: If there is no such planner, or ``questions`` are none.
@@ -323,7 +341,7 @@ class CogAgent:
         one = isinstance(questions, str | bytes | Mapping | BatchQuestion)
         if one or not isinstance(questions, Iterable):
             raise InputError("a batch takes many questions.", remedy="Pass a list of them.")
-        batch = self._batch(collection, planner, budget, jobs, strict)
+        batch = self._batch(collection, planner, budget, jobs, strict, principals, owner)
         tally = Tally(len(questions) if isinstance(questions, Sized) else None)
         numbered = Intake().number(questions)
         async with aclosing(batch.answers(numbered, tally, on_progress)) as answers:
@@ -345,6 +363,8 @@ class CogAgent:
         overwrite: bool = False,
         on_progress: Callable[[BatchProgress], None] | None = None,
         strict: bool = False,
+        principals: Principals | None = None,
+        owner: str = "",
     ) -> BatchReport:
         """Answer a file of questions into another, both JSON Lines.
 
@@ -363,6 +383,8 @@ class CogAgent:
             overwrite: Forget what is there.
             on_progress: Called from another thread for each answer.
             strict: See there.
+            principals: See there.
+            owner: See there.
 
         Raises:
             InputError: If a file cannot be used, holds something and neither is
@@ -371,7 +393,7 @@ class CogAgent:
             DiskFullError: If there is no space left; what was written stays.
         """
         return await answer_file(
-            self._batch(collection, planner, budget, jobs, strict),
+            self._batch(collection, planner, budget, jobs, strict, principals, owner),
             Path(questions),
             Path(answers),
             resume=resume,
@@ -412,6 +434,36 @@ class CogAgent:
             dpi: Resolution of a page; a picture comes in its own pixels.
         """
         return self._engine.pages.draw(cited, dpi)
+
+    def page(self, document: str, page: int, dpi: int = 150, box: Box = FULL_PAGE) -> Image:
+        """A rectangle of a document's page, drawn anew, as a PIL image.
+
+        Args:
+            document: Its id.
+            page: From 1.
+            dpi: Resolution of a page; a picture comes in its own pixels.
+            box: In fractions of the page.
+
+        Raises:
+            NotFoundError: If there is no such document or page, or no copy of it.
+            DocumentError: If it cannot be shown.
+        """
+        from PIL import Image
+
+        return Image.fromarray(self._engine.pages.region(document, page, box, dpi).pixels)
+
+    def evidence(self, evidence: str) -> Evidence:
+        """A piece of evidence that :meth:`search` found, by its id, without score.
+
+        Raises:
+            NotFoundError: If it is gone, or was brought from elsewhere or looked at again.
+        """
+        return self._engine.store.piece(evidence)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The home's catalogue, for what is kept beside documents: jobs, API keys."""
+        return self._engine.store.catalogue
 
     # --- life --------------------------------------------------------------
 
@@ -469,6 +521,8 @@ class CogAgent:
         budget: Budget | None,
         jobs: int,
         strict: bool,
+        principals: Principals | None,
+        owner: str,
     ) -> Batch:
         if jobs < 0:
             raise InputError(f"jobs cannot be {jobs}.", remedy="0 takes the machine's cores.")
@@ -493,6 +547,8 @@ class CogAgent:
                 strict if question.strict is None else question.strict,
                 question.choices or None,
                 question.conversation,
+                principals=principals,
+                owner=owner,
             )
 
         return Batch(asking, ready, LoopExecutor(jobs or max(2, self.settings.threads())))
@@ -510,13 +566,31 @@ class Documents:
     def __init__(self, agent: CogAgent) -> None:
         self._store = agent._engine.store
 
-    def list(self, collection: str = "default") -> Sequence[Document]:
-        """The documents of a collection, by uri."""
-        return self._store.documents(collection)
+    def list(
+        self,
+        collection: str = "default",
+        after: str = "",
+        limit: int | None = None,
+        principals: Principals | None = None,
+    ) -> Sequence[Document]:
+        """The documents of a collection, by uri.
 
-    def get(self, document: str) -> Document:
+        Args:
+            collection: Its name.
+            after: Only those whose uris come after this.
+            limit: How many; ``None`` for all.
+            principals: As for :meth:`CogAgent.search`.
+        """
+        most = -1 if limit is None else limit
+        return self._store.documents(collection, after=after, limit=most, principals=principals)
+
+    def get(self, document: str, principals: Principals | None = None) -> Document:
         """One document by id."""
-        return self._store.document(document)
+        return self._store.document(document, principals)
+
+    def id(self, collection: str, uri: str) -> str:
+        """The id that a document has, or will have when it is ingested."""
+        return self._store.document_id(collection, uri)
 
     def elements(self, document: str) -> Iterator[Element]:
         """What was found in a document, in reading order."""
@@ -546,9 +620,9 @@ class Collections:
     def __init__(self, agent: CogAgent) -> None:
         self._store = agent._engine.store
 
-    def list(self) -> Sequence[Collection]:
-        """All collections, by name."""
-        return self._store.collections()
+    def list(self, principals: Principals | None = None) -> Sequence[Collection]:
+        """All collections, by name, with how much of each may be seen."""
+        return self._store.collections(principals)
 
     def create(self, name: str) -> None:
         """Make a collection; nothing happens if it is there."""
@@ -566,9 +640,21 @@ class Traces:
         self._agent = agent
         self._runs = agent._engine.store.runs
 
-    def list(self, limit: int = 50) -> Sequence[TraceEntry]:
-        """The newest traces, the newest first."""
-        return self._runs.traces(limit)
+    def list(
+        self, limit: int = 50, owner: str | None = None, before: str = ""
+    ) -> Sequence[TraceEntry]:
+        """The newest traces, the newest first.
+
+        Args:
+            limit: How many.
+            owner: Only theirs; ``None`` for all.
+            before: Only those older than the trace of this id.
+        """
+        return self._runs.traces(limit, owner=owner, before=before)
+
+    def entry(self, trace: str) -> tuple[TraceEntry, Sequence[str]]:
+        """A trace's line in the list, and the ids of the documents that it quotes."""
+        return self._runs.entry(trace)
 
     def get(self, trace: str) -> Trace:
         """A trace by its id, or by a beginning of it that no other has.
@@ -593,6 +679,7 @@ class Traces:
         planner: str | Planner | None = None,
         planner_model: str | None = None,
         answer_model: str | None = None,
+        owner: str = "",
     ) -> Answer:
         """Run a trace again, its tools finding what they found then.
 
@@ -606,13 +693,15 @@ class Traces:
             planner_model: A language model to plan, named as in the settings, in place of
                 what was recorded of the one of then.
             answer_model: Likewise to answer.
+            owner: Whose the new trace is.
 
         Raises:
             InputError: If the trace kept no texts.
             NotFoundError: If there is none.
             ModelError: If a model fails, or was asked something else than then.
         """
-        return self._agent._loop.run(self.areplay(trace, planner, planner_model, answer_model))
+        again = self.areplay(trace, planner, planner_model, answer_model, owner)
+        return self._agent._loop.run(again)
 
     async def areplay(
         self,
@@ -620,6 +709,7 @@ class Traces:
         planner: str | Planner | None = None,
         planner_model: str | None = None,
         answer_model: str | None = None,
+        owner: str = "",
     ) -> Answer:
         """:meth:`replay`, awaited."""
         agent = self._agent
@@ -627,7 +717,7 @@ class Traces:
         with agent._engine.lent(planner_model, answer_model) as (planning, answering):
             events = replaying(
                 agent._engine, found, agent._blocking, planner=planner,
-                planner_model=planning, answer_model=answering,
+                planner_model=planning, answer_model=answering, owner=owner,
             )  # fmt: skip
             async with aclosing(events):
                 return await answer_of(events)
@@ -639,20 +729,19 @@ class Conversations:
     def __init__(self, agent: CogAgent) -> None:
         self._runs = agent._engine.store.runs
 
-    def list(self) -> Sequence[str]:
-        """Their names, the last used first."""
-        return self._runs.conversations()
+    def list(self, owner: str = "") -> Sequence[str]:
+        """The names of an owner's conversations, the last used first."""
+        return self._runs.conversations(owner)
 
-    def get(self, conversation: str) -> Sequence[Turn]:
+    def get(self, conversation: str, owner: str = "") -> Sequence[Turn]:
         """Its questions and answers, the oldest first; none of one that has not begun."""
-        return [
-            Turn.model_validate_json(body) for body in self._runs.turns(conversation, 1_000_000)
-        ]
+        bodies = self._runs.turns(conversation, 1_000_000, owner)
+        return [Turn.model_validate_json(body) for body in bodies]
 
-    def delete(self, conversation: str) -> None:
+    def delete(self, conversation: str, owner: str = "") -> None:
         """Forget a conversation.
 
         Raises:
             NotFoundError: If there is none of that name.
         """
-        self._runs.delete_conversation(conversation)
+        self._runs.delete_conversation(conversation, owner)

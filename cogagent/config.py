@@ -279,6 +279,62 @@ class WebSettings(_Group):
     """How long they are kept."""
 
 
+class ServiceSettings(_Group):
+    """The service of ``cogagent serve``."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. On anything but loopback API keys are required."""
+    port: int = Field(default=8600, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    auth: Literal["auto", "required", "off"] = "auto"
+    """Whether API keys are asked for; ``auto``: everywhere but on loopback."""
+    hosts: tuple[str, ...] = ()
+    """Names under which the service is reached, checked against the Host header; loopback's
+    own names are always allowed. Empty: any, where API keys are asked for."""
+    origins: tuple[str, ...] = ()
+    """Web pages of other origins that may call, such as ``https://app.example.org``."""
+    proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies whose word on who calls is taken."""
+    workers: int = Field(default=1, ge=0, le=64)
+    """Processes that read documents and answer batches; 0: another machine's do."""
+    asks: int = Field(default=8, ge=1)
+    """Questions answered at once."""
+    waiting: int = Field(default=64, ge=0)
+    """Questions that wait for their turn; more are told to come again."""
+    ask_seconds: float = Field(default=300.0, gt=0)
+    """Most seconds of a question, whatever its budget says."""
+    ask_steps: int = Field(default=20, ge=1)
+    """Most steps of a question, likewise."""
+    rate: int = Field(default=600, ge=0)
+    """Requests a minute and API key; 0 sets no limit."""
+    queue: int = Field(default=1000, ge=1)
+    """Jobs that wait; more are refused for the time being."""
+    queue_mb: int = Field(default=8192, ge=1)
+    """Uploaded bytes that wait to be read, MiB."""
+    attempts: int = Field(default=3, ge=1)
+    """How often a job is tried."""
+    upload_mb: int = Field(default=1024, ge=1)
+    """Size of one upload with all its files, MiB; each file is bounded by ``limits.file_mb``."""
+    upload_files: int = Field(default=1000, ge=1)
+    """Files of one upload."""
+    body_seconds: float = Field(default=30.0, gt=0)
+    """Longest silence while a request is sent."""
+    fetch_urls: bool = False
+    """Read documents from addresses that callers name; private ones never."""
+    resume_seconds: float = Field(default=10.0, ge=0)
+    """How long an answer goes on when its reader is gone, and can be taken up again."""
+    heartbeat_seconds: float = Field(default=15.0, gt=0)
+    """Longest silence of a stream."""
+    shutdown_seconds: float = Field(default=20.0, ge=0)
+    """How long answers under way may take when the service is stopped."""
+    jobs_kept: int = Field(default=10_000, ge=0)
+    """Finished jobs that are remembered, the newest."""
+    audit_kept: int = Field(default=100_000, ge=0)
+    """Lines of the audit log that are kept, the newest."""
+    log: Literal["json", "text"] = "text"
+    """Form of the log's lines."""
+
+
 class Settings(BaseSettings):
     """Every setting of the program; groups nest as ``COGAGENT_LIMITS__PAGES=100``."""
 
@@ -303,6 +359,7 @@ class Settings(BaseSettings):
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     transformers: TransformersSettings = TransformersSettings()
     web: WebSettings = WebSettings()
+    service: ServiceSettings = ServiceSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,14 @@
     │   └── EmbedderMismatchError   the home was built with another embedder
     ├── InputError                  the caller asked for something that cannot be
     │   ├── NotFoundError           no such collection, document or picture
-    │   └── UnknownFieldError       a filter names a field that does not exist
+    │   ├── UnknownFieldError       a filter names a field that does not exist
+    │   └── ConflictError           it contradicts what is there by now
+    ├── AccessError                 the service does not let this caller do this
+    │   ├── UnauthenticatedError    no API key, or one that does not hold
+    │   └── ForbiddenError          the key holds, but not for this
+    ├── BusyError                   the service has too much to do; try again later
+    │   ├── RateLimitError          this caller asks more often than it may
+    │   └── QueueFullError          no more work is taken at present
     ├── DocumentError               one source could not be read; the others can
     │   ├── SourceUnreadableError   missing, vanished or not permitted
     │   ├── UnsupportedFormatError  no loader for this kind of bytes
@@ -92,6 +99,56 @@ class UnknownFieldError(InputError):
     """A filter names a field that no document has; the message lists the known ones."""
 
     code = "unknown_field"
+
+
+class ConflictError(InputError):
+    """What is asked contradicts what is there by now, such as a name that is taken."""
+
+    code = "conflict"
+
+
+class AccessError(CogAgentError):
+    """The service does not let this caller do this."""
+
+    code = "access"
+
+
+class UnauthenticatedError(AccessError):
+    """There is no API key, or one that does not hold."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(AccessError):
+    """The caller may see this, but not do what was asked of it."""
+
+    code = "forbidden"
+
+
+class BusyError(CogAgentError):
+    """The service has too much to do at present.
+
+    Attributes:
+        retry_after: Seconds after which to try again.
+    """
+
+    code = "busy"
+
+    def __init__(self, message: str, *, remedy: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class RateLimitError(BusyError):
+    """This caller asks more often than it may."""
+
+    code = "rate_limit"
+
+
+class QueueFullError(BusyError):
+    """As much work waits as the service takes."""
+
+    code = "queue_full"
 
 
 class DocumentError(CogAgentError):

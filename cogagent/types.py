@@ -94,16 +94,28 @@ class Source(Record):
     uri: str
     """Absolute path of a file, not percent-encoded; or any name for ``data``."""
     data: bytes | None = Field(default=None, repr=False)
-    """The bytes; ``None`` to read the file that ``uri`` names."""
+    """The bytes; ``None`` to read the file that ``path`` names, or else ``uri``."""
+    path: Path | None = Field(default=None, repr=False)
+    """A file that holds the bytes of a ``uri`` that is no path."""
     media_type: str | None = None
     """For example ``application/pdf``; guessed from bytes and name when ``None``."""
     title: str | None = None
     metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
+    principals: tuple[str, ...] = ()
+    """Who may see it, by names of yours: people, groups, projects. None: everybody who may
+    use the collection."""
 
     @field_validator("title")
     @classmethod
     def _clean_title(cls, title: str | None) -> str | None:
         return None if title is None else clean(title)
+
+    @field_validator("principals")
+    @classmethod
+    def _clean_principals(cls, principals: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(name.strip() and len(name) <= 200 for name in principals):
+            raise ValueError("a principal is a name of 1 to 200 characters")
+        return tuple(sorted({clean(name) for name in principals}))
 
     @field_validator("metadata")
     @classmethod
@@ -373,6 +385,8 @@ class Document(Record):
     metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
     version: int = 1
     enabled: bool = True
+    principals: tuple[str, ...] = ()
+    """Who may see it; none: everybody who may use the collection."""
     unseen: int = 0
     """Pictures and scanned pages that have not been looked at yet."""
 

@@ -82,6 +82,8 @@ class Renderer(Protocol):
         ...
 
 
+UPLOAD = "upload:"
+"""With which the uris of uploaded files begin; their last part is the name of the file."""
 MEMBER = "!/"
 """Stands in a uri between an archive and the path of a file in it."""
 

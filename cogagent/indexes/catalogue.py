@@ -13,9 +13,11 @@ from typing import Any
 
 from cogagent.errors import DiskFullError, HomeVersionError, StorageError
 
-SCHEMA_VERSION = 4
-_UPGRADES = {1: ["from_1.sql"], 2: ["runs.sql"], 3: ["tiles.sql"]}
+SCHEMA_VERSION = 5
+_UPGRADES = {1: ["from_1.sql"], 2: ["runs.sql"], 3: ["tiles.sql"], 4: ["service.sql"]}
 """The scripts that bring a catalogue from one version to the next."""
+_ALL = ["schema.sql", "runs.sql", "tiles.sql", "service.sql"]
+"""Those that make a new one."""
 _BUSY_SECONDS = 60.0
 
 
@@ -115,7 +117,7 @@ class Catalogue:
         # Asked again under the lock: another process may have been faster.
         while (version := self._version(connection)) in (0, *_UPGRADES):
             if version == 0:
-                scripts, reached = ["schema.sql", "runs.sql", "tiles.sql"], SCHEMA_VERSION
+                scripts, reached = _ALL, SCHEMA_VERSION
             else:
                 scripts, reached = _UPGRADES[version], version + 1
             for statement in _statements(scripts):

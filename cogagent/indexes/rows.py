@@ -19,7 +19,7 @@ CHUNK = "c.element, c.kind, c.text, c.page, c.context, c.caption, c.words, c.x0,
 
 _DOCUMENT = (
     "id", "uri", "content", "title", "media_type", "pages", "collection", "metadata", "version",
-    "enabled", "unseen",
+    "enabled", "principals", "unseen",
 )  # fmt: skip
 
 
@@ -51,21 +51,23 @@ def element(row: Sequence[Any]) -> Element:
 
 
 def documents(
-    connection: sqlite3.Connection, where: str, params: tuple[object, ...]
+    connection: sqlite3.Connection, where: str, params: tuple[object, ...], limit: int = -1
 ) -> Iterator[Document]:
-    """The documents ``d`` that fulfil a condition, by uri."""
+    """The first ``limit`` documents ``d`` that fulfil a condition, by uri; -1 for all."""
     rows = connection.execute(
         "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "
         "d.metadata, d.version, d.enabled, "
+        "(SELECT json_group_array(principal) FROM document_principals WHERE document = d.id), "
         "(SELECT count(*) FROM elements e WHERE e.document = d.id AND e.unseen) FROM documents d "
-        f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri",
-        params,
+        f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri LIMIT ?",
+        (*params, limit),
     )
     for row in rows:
         fields = dict(zip(_DOCUMENT, row, strict=True))
         fields |= {
             "metadata": json.loads(fields["metadata"]),
             "enabled": bool(fields["enabled"]),
+            "principals": tuple(json.loads(fields["principals"])),
         }
         yield Document(**fields)
 

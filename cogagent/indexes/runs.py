@@ -25,6 +25,8 @@ class TraceEntry(Record):
     """UTC, ISO 8601."""
     question: str
     outcome: str
+    owner: str = ""
+    """Whose it is: the id of an API key; empty for the home's own user."""
 
 
 class RunLog:
@@ -69,8 +71,9 @@ class RunLog:
             if not _all_there(connection, own):
                 return False
             connection.execute(
-                "INSERT INTO traces VALUES (?, ?, ?, ?, ?)",
-                (entry.id, entry.at, entry.question, entry.outcome, packed),
+                "INSERT INTO traces (id, at, question, outcome, body, owner) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (entry.id, entry.at, entry.question, entry.outcome, packed, entry.owner),
             )
             connection.executemany(
                 "INSERT OR IGNORE INTO trace_documents VALUES (?, ?)",
@@ -100,9 +103,7 @@ class RunLog:
             else []
         )
         if not found:
-            raise NotFoundError(
-                f"there is no trace {trace!r}.", remedy="See `cogagent trace list`."
-            )
+            raise _no_trace(trace)
         if len(found) > 1 and found[0][0] != trace:
             raise InputError(f"several traces begin with {trace!r}.", remedy="Write more of it.")
         try:
@@ -110,16 +111,46 @@ class RunLog:
         except (zlib.error, UnicodeDecodeError) as error:
             raise StorageError(f"the trace {trace} is damaged: {error}.") from error
 
-    def traces(self, limit: int = 50) -> Sequence[TraceEntry]:
-        """The newest traces, the newest first."""
+    def traces(
+        self, limit: int = 50, *, owner: str | None = None, before: str = ""
+    ) -> Sequence[TraceEntry]:
+        """The newest traces, the newest first.
+
+        Args:
+            limit: How many.
+            owner: Only theirs; ``None`` for all.
+            before: Only those older than the trace of this id; empty for all.
+        """
         rows = self._catalogue.reader().execute(
-            "SELECT id, at, question, outcome FROM traces ORDER BY at DESC, id DESC LIMIT ?",
-            (limit,),
+            "SELECT id, at, question, outcome, owner FROM traces "
+            "WHERE (:owner IS NULL OR owner = :owner) AND (:before = '' "
+            "OR (at, id) < (SELECT at, id FROM traces WHERE id = :before)) "
+            "ORDER BY at DESC, id DESC LIMIT :limit",
+            {"owner": owner, "before": before, "limit": limit},
         )
         return [
-            TraceEntry(id=key, at=at, question=question, outcome=outcome)
-            for key, at, question, outcome in rows
+            TraceEntry(id=key, at=at, question=question, outcome=outcome, owner=whose)
+            for key, at, question, outcome, whose in rows
         ]
+
+    def entry(self, trace: str) -> tuple[TraceEntry, Sequence[str]]:
+        """A trace's line in the list, and the ids of the documents that it quotes.
+
+        Raises:
+            NotFoundError: If there is none of exactly that id.
+        """
+        connection = self._catalogue.reader()
+        row = connection.execute(
+            "SELECT at, question, outcome, owner FROM traces WHERE id = ?", (trace,)
+        ).fetchone()
+        if row is None:
+            raise _no_trace(trace)
+        at, question, outcome, owner = row
+        found = connection.execute(
+            "SELECT document FROM trace_documents WHERE trace = ? ORDER BY document", (trace,)
+        )
+        entry = TraceEntry(id=trace, at=at, question=question, outcome=outcome, owner=owner)
+        return entry, [document for (document,) in found]
 
     def delete_traces(self, *traces: str) -> None:
         """Delete traces by id, all or none.
@@ -130,21 +161,27 @@ class RunLog:
         with self._catalogue.transaction() as connection:
             for key in dict.fromkeys(traces):
                 if not connection.execute("DELETE FROM traces WHERE id = ?", (key,)).rowcount:
-                    raise NotFoundError(
-                        f"there is no trace {key!r}.", remedy="See `cogagent trace list`."
-                    )
+                    raise _no_trace(key)
+                connection.execute("DELETE FROM idempotent WHERE trace = ?", (key,))
 
     # --- conversations -----------------------------------------------------
 
-    def turns(self, conversation: str, limit: int) -> Sequence[str]:
-        """The last turns of a conversation as JSON, the oldest first; none of a new one."""
+    def turns(self, conversation: str, limit: int, owner: str = "") -> Sequence[str]:
+        """The last turns of a conversation as JSON, the oldest first; none of a new one.
+
+        Args:
+            conversation: Its name.
+            limit: How many.
+            owner: Whose it is, as of traces; others have their own of the same name.
+        """
         rows = self._catalogue.reader().execute(
-            "SELECT body FROM turns WHERE conversation = ? ORDER BY number DESC LIMIT ?",
-            (conversation, limit),
+            "SELECT body FROM turns WHERE owner = ? AND conversation = ? "
+            "ORDER BY number DESC LIMIT ?",
+            (owner, conversation, limit),
         )
         return [body for (body,) in rows][::-1]
 
-    def add_turn(self, conversation: str, body: str) -> None:
+    def add_turn(self, conversation: str, body: str, owner: str = "") -> None:
         """Add a turn to a conversation; its first begins it.
 
         Raises:
@@ -152,19 +189,21 @@ class RunLog:
         """
         with self._catalogue.transaction() as connection:
             connection.execute(
-                "INSERT INTO turns SELECT ?, coalesce(max(number), 0) + 1, ?, ? "
-                "FROM turns WHERE conversation = ?",
-                (conversation, datetime.now(UTC).isoformat(), body, conversation),
+                "INSERT INTO turns SELECT ?, ?, coalesce(max(number), 0) + 1, ?, ? "
+                "FROM turns WHERE owner = ? AND conversation = ?",
+                (owner, conversation, datetime.now(UTC).isoformat(), body, owner, conversation),
             )
 
-    def conversations(self) -> Sequence[str]:
-        """The names of all conversations, the last used first."""
+    def conversations(self, owner: str = "") -> Sequence[str]:
+        """The names of an owner's conversations, the last used first."""
         rows = self._catalogue.reader().execute(
-            "SELECT conversation FROM turns GROUP BY conversation ORDER BY max(at) DESC"
+            "SELECT conversation FROM turns WHERE owner = ? "
+            "GROUP BY conversation ORDER BY max(at) DESC",
+            (owner,),
         )
         return [name for (name,) in rows]
 
-    def delete_conversation(self, conversation: str) -> None:
+    def delete_conversation(self, conversation: str, owner: str = "") -> None:
         """Forget a conversation.
 
         Raises:
@@ -172,10 +211,14 @@ class RunLog:
         """
         with self._catalogue.transaction() as connection:
             gone = connection.execute(
-                "DELETE FROM turns WHERE conversation = ?", (conversation,)
+                "DELETE FROM turns WHERE owner = ? AND conversation = ?", (owner, conversation)
             ).rowcount
         if not gone:
             raise NotFoundError(f"there is no conversation {conversation!r}.")
+
+
+def _no_trace(trace: str) -> NotFoundError:
+    return NotFoundError(f"there is no trace {trace!r}.", remedy="See `cogagent trace list`.")
 
 
 def _all_there(connection: sqlite3.Connection, documents: Collection[str]) -> bool:
@@ -188,7 +231,7 @@ def _all_there(connection: sqlite3.Connection, documents: Collection[str]) -> bo
 
 
 def forget_documents(connection: sqlite3.Connection, documents: Iterable[str]) -> None:
-    """Delete the traces and turns that quote documents: what is deleted is gone."""
+    """Delete the traces, turns and kept answers that quote documents: what is deleted is gone."""
     gone = json.dumps(list(documents))
     connection.execute(
         "DELETE FROM traces WHERE id IN (SELECT trace FROM trace_documents "
@@ -197,6 +240,11 @@ def forget_documents(connection: sqlite3.Connection, documents: Iterable[str]) -
     )
     connection.execute(
         "DELETE FROM turns WHERE EXISTS (SELECT 1 FROM json_each(turns.body, '$.documents') "
+        "WHERE value IN (SELECT value FROM json_each(?)))",
+        (gone,),
+    )
+    connection.execute(
+        "DELETE FROM idempotent WHERE EXISTS (SELECT 1 FROM json_each(idempotent.documents) "
         "WHERE value IN (SELECT value FROM json_each(?)))",
         (gone,),
     )

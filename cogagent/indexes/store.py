@@ -18,13 +18,13 @@ from cogagent.errors import EmbedderMismatchError, InputError, NotFoundError, St
 from cogagent.geometry import Box
 from cogagent.indexes import rows
 from cogagent.indexes.catalogue import Catalogue
-from cogagent.indexes.filters import Filters, Selection, select
+from cogagent.indexes.filters import Filters, Principals, Selection, select, visible
 from cogagent.indexes.lexical import LexicalIndex
 from cogagent.indexes.originals import Originals
 from cogagent.indexes.runs import RunLog, forget_documents
 from cogagent.indexes.spaces import TILES, Spaces, generation, unpack
 from cogagent.indexes.vectors import FaissIndex, Ids, Vectors
-from cogagent.indexes.writing import Entry, Sighting, Space, Writer
+from cogagent.indexes.writing import Entry, Sighting, Space, Writer, document_id
 from cogagent.types import (
     Collection,
     Document,
@@ -113,11 +113,18 @@ class Store:
 
     # --- collections -------------------------------------------------------
 
-    def collections(self) -> list[Collection]:
-        """All collections by name, with how much each holds."""
+    def collections(self, principals: Principals | None = None) -> list[Collection]:
+        """All collections by name, with how much each holds.
+
+        Args:
+            principals: In whose name documents are counted; ``None`` for all documents.
+        """
+        where, params = visible(principals)
         rows = self.catalogue.reader().execute(
             "SELECT c.name, count(d.id), coalesce(sum(d.pages), 0) FROM collections c "
-            "LEFT JOIN documents d ON d.collection = c.id GROUP BY c.id ORDER BY c.name"
+            f"LEFT JOIN documents d ON d.collection = c.id AND {where} "
+            "GROUP BY c.id ORDER BY c.name",
+            params,
         )
         return [Collection(name=name, documents=count, pages=pages) for name, count, pages in rows]
 
@@ -270,18 +277,58 @@ class Store:
             )
             _touch(connection, collection)
 
-    def documents(self, collection: str) -> list[Document]:
-        """The documents of a collection by uri."""
-        key = self.collection_id(collection)
-        return list(rows.documents(self.catalogue.reader(), "d.collection = ?", (key,)))
+    def documents(
+        self,
+        collection: str,
+        *,
+        after: str = "",
+        limit: int = -1,
+        principals: Principals | None = None,
+    ) -> list[Document]:
+        """The documents of a collection by uri.
 
-    def document(self, document: str) -> Document:
-        """One document by id.
+        Args:
+            collection: Its name.
+            after: Only those whose uris come after this.
+            limit: How many; -1 for all.
+            principals: In whose name; ``None`` for those of everybody.
+        """
+        key = self.collection_id(collection)
+        where, params = visible(principals)
+        return list(
+            rows.documents(
+                self.catalogue.reader(),
+                f"d.collection = ? AND d.uri > ? AND {where}",
+                (key, after, *params),
+                limit,
+            )
+        )
+
+    def document_id(self, collection: str, uri: str) -> str:
+        """The id that a document has, or will have when it enters.
 
         Raises:
-            NotFoundError: If it is not there.
+            NotFoundError: If there is no such collection.
         """
-        for found in rows.documents(self.catalogue.reader(), "d.id = ?", (document,)):
+        known = self.known(collection, uri)
+        if known is not None:
+            return known.id
+        home = self.catalogue.reader().execute("SELECT value FROM meta WHERE key = 'home'")
+        return document_id(home.fetchone()[0], self.collection_id(collection), uri)
+
+    def document(self, document: str, principals: Principals | None = None) -> Document:
+        """One document by id.
+
+        Args:
+            document: Its id.
+            principals: In whose name; ``None`` for anybody's.
+
+        Raises:
+            NotFoundError: If it is not there, or not theirs to see.
+        """
+        where, params = visible(principals)
+        bound = (document, *params)
+        for found in rows.documents(self.catalogue.reader(), f"d.id = ? AND {where}", bound):
             return found
         raise NotFoundError(
             f"there is no document {document!r}.", remedy="See `cogagent documents list`."
@@ -337,6 +384,7 @@ class Store:
             media_type=found.media_type,
             pages=found.pages,
             metadata=found.metadata,
+            principals=found.principals,
             elements=list(self.elements(document)),
             chunks=[rows.chunk(row[2:], position[row[1]]) for row in found_rows],
             text_vectors=unpack(text, self.text.dim),
@@ -418,19 +466,31 @@ class Store:
 
     # --- search ------------------------------------------------------------
 
-    def select(self, collection: str, filters: Filters | None) -> Selection | None:
+    def select(
+        self,
+        collection: str,
+        filters: Filters | None,
+        principals: Principals | None = None,
+    ) -> Selection | None:
         """The chunks a search may return; ``None`` when that is all of them.
+
+        Args:
+            collection: Its name.
+            filters: What they have to fulfil.
+            principals: In whose name; ``None`` for anybody's.
 
         Raises:
             UnknownFieldError: If a filter names an unknown field.
         """
         key = self.collection_id(collection)
         connection = self.catalogue.reader()
-        wanted = (key, generation(connection, key), repr(sorted((filters or {}).items())))
+        seen_as = None if principals is None else sorted(principals)
+        asked = repr((sorted((filters or {}).items()), seen_as))
+        wanted = (key, generation(connection, key), asked)
         with self._guard:
             if wanted in self._selections:
                 return self._selections[wanted]
-        found = select(connection, key, filters)
+        found = select(connection, key, filters, principals)
         with self._guard:
             while len(self._selections) >= _SELECTIONS:
                 self._selections.pop(next(iter(self._selections)))
@@ -485,6 +545,19 @@ class Store:
         """Chunks as evidence without score, by id; ids that are gone are left out."""
         return rows.evidence(self.catalogue.reader(), ids)
 
+    def piece(self, evidence: str) -> Evidence:
+        """A chunk by its id as evidence.
+
+        Raises:
+            NotFoundError: If it is none of this home, or gone.
+        """
+        key = _chunk(evidence)
+        for found in self.evidence([key]).values() if key else ():
+            return found
+        raise NotFoundError(
+            f"there is no evidence {evidence!r}.", remedy="Search again: its document may be new."
+        )
+
     def table(self, evidence: str, longest: int) -> list[Evidence]:
         """The whole table that a piece of evidence is of, in order and without score.
 
@@ -495,10 +568,8 @@ class Store:
         Returns:
             Its pieces; none if it is longer, may go on in another table, or is gone.
         """
-        number = re.fullmatch(r"chunk-(\d{1,18})", evidence)
-        if number is None:
-            return []
-        ids = rows.table(self.catalogue.reader(), int(number[1]), longest)
+        key = _chunk(evidence)
+        ids = rows.table(self.catalogue.reader(), key, longest) if key else []
         found = self.evidence(ids)
         return [found[key] for key in ids if key in found]
 
@@ -586,6 +657,12 @@ class Store:
                 f"there is no document {document!r}.", remedy="See `cogagent documents list`."
             )
         return int(row[0])
+
+
+def _chunk(evidence: str) -> int:
+    """The key of the chunk that a piece of evidence is; 0 if it is none."""
+    number = re.fullmatch(r"chunk-([0-9]{1,18})", evidence)
+    return 0 if number is None else int(number[1])
 
 
 def _kind(space: Space) -> str:

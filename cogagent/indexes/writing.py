@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -37,6 +37,7 @@ class Entry:
         image_vectors: By position in ``chunks``.
         tiles: Those of parts of pictures, by position in ``chunks``.
         data: The bytes, to keep a copy of; ``None`` to keep none.
+        principals: Who may see it; none: everybody.
     """
 
     uri: str
@@ -52,6 +53,7 @@ class Entry:
     image_vectors: Mapping[int, Vectors] = field(default_factory=dict)
     tiles: Mapping[int, TileVectors] = field(default_factory=dict)
     data: bytes | None = None
+    principals: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -78,6 +80,18 @@ class Sighting:
 
 _PREFIX = "doc-"
 """With which the ids of stored documents begin."""
+
+
+def document_id(home: str, collection: int, uri: str) -> str:
+    """The id that a document of a collection has, or will have when it enters.
+
+    Args:
+        home: What the home calls itself: ids of several homes have nothing in common.
+        collection: Its key; one that is made again under the same name has another.
+        uri: The document's.
+    """
+    named = json.dumps([home, collection, uri]).encode()
+    return f"{_PREFIX}{hashlib.sha256(named).hexdigest()[:16]}"
 
 
 def is_own(document: str) -> bool:
@@ -109,7 +123,7 @@ class Writer:
             "SELECT id, version, enabled FROM documents WHERE collection = ? AND uri = ?",
             (self._collection, entry.uri),
         ).fetchone()
-        document, version, enabled = old or (f"{_PREFIX}{uuid.uuid4().hex[:16]}", 0, 1)
+        document, version, enabled = old or (self._new_id(entry.uri), 0, 1)
         if old:
             self.remove(document)
         self._connection.execute(
@@ -120,9 +134,17 @@ class Writer:
                 enabled,
             ),
         )  # fmt: skip
+        self._connection.executemany(
+            "INSERT INTO document_principals VALUES (?, ?)",
+            [(document, principal) for principal in dict.fromkeys(entry.principals)],
+        )
         self._add_elements(document, entry.elements)
         self._add_chunks(document, range(len(entry.chunks)), entry)
         return str(document)
+
+    def _new_id(self, uri: str) -> str:
+        home = self._connection.execute("SELECT value FROM meta WHERE key = 'home'").fetchone()[0]
+        return document_id(home, self._collection, uri)
 
     def remove(self, document: str) -> None:
         """Take a document out."""

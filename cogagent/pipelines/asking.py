@@ -15,7 +15,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError
 
 from cogagent.errors import CogAgentError, InputError, StorageError
-from cogagent.indexes.filters import Filters
+from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.runs import TraceEntry, checked_name
 from cogagent.indexes.writing import is_own
 from cogagent.models.metered import Meter, MeteredMLLM
@@ -48,6 +48,9 @@ class Request:
     strict: bool = False
     choices: Sequence[str] | None = None
     conversation: str | None = None
+    history: Sequence[Turn] | None = None
+    principals: Principals | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ async def asking(
     inquiry = Inquiry(question, choices, turns=await _turns(engine, request, blocking))
     rasters: Sequence[Raster] = await blocking(engine.pictures, request.images)
     tools: dict[str, Any] = dict(
-        await blocking(engine.tools, request.collection, request.filters, rasters)
+        await blocking(
+            engine.tools, request.collection, request.filters, rasters, request.principals
+        )
     )
     models = await blocking(_models, engine)
     inquiry = replace(
@@ -94,12 +99,12 @@ async def asking(
     run = _recorded(
         engine, inquiry, planner, tools, models, request.budget, blocking,
         strict=request.strict, started=started, given=given,
-        regions=partial(engine.region_tool, blocking),
+        regions=partial(engine.region_tool, blocking), owner=request.owner,
     )  # fmt: skip
     async with aclosing(run) as events:
         async for event in events:
             if isinstance(event, DoneEvent) and request.conversation is not None:
-                answer = await _remember(engine, request.conversation, event.answer, blocking)
+                answer = await _remember(engine, request, event.answer, blocking)
                 event = DoneEvent(answer=answer)
             yield event
 
@@ -112,6 +117,7 @@ async def replaying(
     planner: str | Planner | None = None,
     planner_model: MLLM | None = None,
     answer_model: MLLM | None = None,
+    owner: str = "",
 ) -> AsyncGenerator[Event, None]:
     """A run again, its tools finding what they found then.
 
@@ -125,6 +131,7 @@ async def replaying(
         planner: Another planner.
         planner_model: A model to plan in place of what was recorded.
         answer_model: Likewise to answer.
+        owner: Whose the new trace is.
 
     Raises:
         InputError: If the trace kept no texts, or does not hold together.
@@ -158,7 +165,7 @@ async def replaying(
     planning: Planner = await blocking(engine.planner, planner or trace.planner)
     run = _recorded(
         engine, inquiry, planning, tools, models, trace.budget,
-        blocking, strict=trace.strict, started=time.monotonic(), given=given,
+        blocking, strict=trace.strict, started=time.monotonic(), given=given, owner=owner,
     )  # fmt: skip
     async with aclosing(run) as events:
         async for event in events:
@@ -186,6 +193,7 @@ async def _recorded(
     started: float,
     given: Mapping[str, Any],
     regions: Callable[[MeteredMLLM | None], Any] | None = None,
+    owner: str = "",
 ) -> AsyncGenerator[Event, None]:
     """A run whose trace is kept, whatever becomes of it; not of one that is cancelled."""
     recorder = Recorder(content=engine.settings.traces.content)
@@ -241,7 +249,7 @@ async def _recorded(
         documents.update(given.get("documents", ()), *(turn.documents for turn in inquiry.turns))
         told["documents"] = tuple(sorted(documents))
         trace: str | None = await blocking(
-            _keep, engine, recorder, told, own, inquiry.pictures, reached, error
+            _keep, engine, recorder, told, own, inquiry.pictures, reached, error, owner
         )
         return trace
 
@@ -273,6 +281,7 @@ def _keep(
     pictures: Sequence[Raster],
     answer: Answer | None,
     error: CogAgentError | None,
+    owner: str,
 ) -> str | None:
     """Write the trace; an answer is not lost with it.
 
@@ -291,6 +300,7 @@ def _keep(
         at=trace.at,
         question=trace.question,
         outcome=trace.outcome or "failed",
+        owner=owner,
     )
     try:
         kept = engine.store.runs.add_trace(
@@ -308,15 +318,18 @@ def _keep(
 
 async def _turns(engine: Engine, request: Request, blocking: RunBlocking) -> Sequence[Turn]:
     """The conversation so far."""
+    most = engine.settings.planning.turns
+    if request.history is not None:
+        return tuple(request.history[-most:])
     if request.conversation is None:
         return ()
     name = checked_name(request.conversation)
-    bodies = await blocking(engine.store.runs.turns, name, engine.settings.planning.turns)
+    bodies = await blocking(engine.store.runs.turns, name, most, request.owner)
     return tuple(Turn.model_validate_json(body) for body in bodies)
 
 
 async def _remember(
-    engine: Engine, conversation: str, answer: Answer, blocking: RunBlocking
+    engine: Engine, request: Request, answer: Answer, blocking: RunBlocking
 ) -> Answer:
     """Add an answered question to its conversation; the answer is not lost if that fails."""
     quoted = [*answer.citations, *([answer.closest] if answer.closest is not None else [])]
@@ -329,7 +342,9 @@ async def _remember(
         documents=tuple(dict.fromkeys(citation.document_id for citation in quoted)),
     )
     try:
-        await blocking(engine.store.runs.add_turn, conversation, turn.model_dump_json())
+        await blocking(
+            engine.store.runs.add_turn, request.conversation, turn.model_dump_json(), request.owner
+        )
     except (StorageError, PydanticSerializationError) as failed:
         log.warning("a turn of a conversation is not kept: %s", failed)
         told = f"This is not kept in the conversation: {failed}"

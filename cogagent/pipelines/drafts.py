@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from cogagent.config import Settings
+from cogagent.documents.base import UPLOAD
 from cogagent.documents.chunking import chunk
 from cogagent.documents.pool import ParserPool
 from cogagent.documents.reading import LoadedSource
@@ -96,8 +97,7 @@ class Drafter:
             elements: Numbered in order.
             known: The version that it replaces, whose vectors serve again.
         """
-        own = next((item.caption for item in elements if item.kind == "page" and item.caption), "")
-        title = source.title or own or file_title(source.uri)
+        title = _title(source, elements)
         contexts: dict[int, str] = {}
         chunks = self._chunks(elements, heading(title, source.uri), contexts)
         entry = Entry(
@@ -108,6 +108,7 @@ class Drafter:
             media_type=loaded.media_type,
             pages=max((element.page for element in elements), default=1),
             metadata=source.metadata,
+            principals=source.principals,
             elements=[
                 item.model_copy(update={"context": contexts[item.order]}) if item.unseen else item
                 for item in elements
@@ -141,12 +142,11 @@ class Drafter:
         """The same bytes under another name: nothing is parsed or seen again."""
         entry = self._store.entry(twin)
         known = dict(zip(map(Chunk.embedded_text, entry.chunks), entry.text_vectors, strict=True))
-        title = source.title or (
-            file_title(source.uri) if entry.title == file_title(entry.uri) else entry.title
-        )
+        title = _title(source, entry.elements)  # not the other's, which may be a secret
         old, new = heading(entry.title, entry.uri), heading(title, source.uri)
         entry.chunks = [_retitled(piece, old, new) for piece in entry.chunks]
         entry.uri, entry.title, entry.metadata = source.uri, title, source.metadata
+        entry.principals = source.principals
         entry.data = self.kept(loaded)
         return Draft(entry, known, source)
 
@@ -182,6 +182,12 @@ class Drafter:
         return np.zeros((0, self._embedder.dim), np.float32)
 
 
+def _title(source: Source, elements: Iterable[Element]) -> str:
+    """The title that was given, else the document's own, else the file's name."""
+    own = (item.caption for item in elements if item.kind == "page" and item.caption)
+    return source.title or next(own, "") or file_title(source.uri)
+
+
 def file_title(uri: str) -> str:
     """A title from a name: its last part, without ending, underscores as spaces."""
     return Path(uri).stem.replace("_", " ").strip() or uri
@@ -194,7 +200,8 @@ def heading(title: str, uri: str) -> str:
     the titles inside often do not.
     """
     name = file_title(uri)
-    if not Path(uri).is_absolute() or name.casefold() in title.casefold():
+    is_file = Path(uri).is_absolute() or uri.startswith(UPLOAD)
+    if not is_file or name.casefold() in title.casefold():
         return title
     return f"{title} ({name})"
 

@@ -15,7 +15,7 @@ from cogagent.checking.checker import Checker
 from cogagent.config import Settings
 from cogagent.documents.pool import ParserPool
 from cogagent.errors import DocumentError, InputError
-from cogagent.indexes.filters import Filters
+from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.store import Store
 from cogagent.indexes.writing import Space
 from cogagent.models.base import ImageEmbedder, TextEmbedder
@@ -239,7 +239,11 @@ class Engine:
         return made
 
     def tools(
-        self, collection: str, filters: Filters | None, pictures: Sequence[Raster]
+        self,
+        collection: str,
+        filters: Filters | None,
+        pictures: Sequence[Raster],
+        principals: Principals | None = None,
     ) -> Mapping[str, Any]:
         """The tools of one question, by the name that planners use.
 
@@ -247,20 +251,23 @@ class Engine:
             collection: Its name.
             filters: Applied before each search.
             pictures: That come with the question.
+            principals: In whose name documents are seen; ``None`` for all documents.
 
         Raises:
             NotFoundError: If there is no such collection.
             UnknownFieldError: If a filter names an unknown field.
         """
-        self.store.select(collection, filters)
+        self.store.select(collection, filters, principals)
         vectors = list(self.image_embedder.embed_images(pictures)) if pictures else []
-        text = TextRetriever(self.store, self.text_embedder, collection, filters)
+        text = TextRetriever(
+            self.store, self.text_embedder, collection, filters, principals=principals
+        )
         passages = TextRetriever(
-            self.store, self.text_embedder, collection, filters, ("text", "table")
+            self.store, self.text_embedder, collection, filters, ("text", "table"), principals
         )
         # One retriever for both: it keeps the vector of the question that both are probed with.
         image = ImageRetriever(
-            self.store, self.image_embedder, passages, collection, filters, vectors
+            self.store, self.image_embedder, passages, collection, filters, vectors, principals
         )
         mixed = MixedRetriever(self.store, text, image)
         return {"text": passages, "image": image, "all": mixed} | self._outside
@@ -331,9 +338,10 @@ class Engine:
         pictures: Sequence[Any],
         collection: str,
         filters: Filters | None,
+        principals: Principals | None = None,
     ) -> list[Evidence]:
         """One search without planning; by the picture if there is one."""
-        tools = self.tools(collection, filters, self.pictures(pictures))
+        tools = self.tools(collection, filters, self.pictures(pictures), principals)
         asked = Query(text=query, tool="image", picture=0) if pictures else Query(text=query)
         found: list[Evidence] = tools["image" if pictures else modality].retrieve(asked, k)
         return found

@@ -385,7 +385,11 @@ class _Run:
 
     def _same_labels(self, document: str, source: Source) -> bool:
         kept = self._store.document(document)
-        return dict(kept.metadata) == dict(source.metadata) and source.title in (None, kept.title)
+        return (
+            dict(kept.metadata) == dict(source.metadata)
+            and kept.principals == source.principals
+            and source.title in (None, kept.title)
+        )
 
     # --- second stage: pictures --------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cogagent.errors import InputError
-from cogagent.indexes.filters import Filters
+from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.store import Store
 from cogagent.indexes.vectors import Ids
 from cogagent.models.base import ImageEmbedder, Vectors
@@ -61,6 +61,7 @@ class ImageRetriever:
         collection: Its name.
         filters: Applied before the search.
         pictures: Vectors of the question's own pictures, shape ``(n, dim)``.
+        principals: In whose name documents are seen; ``None`` for all documents.
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class ImageRetriever:
         collection: str,
         filters: Filters | None = None,
         pictures: Sequence[Vectors] = (),
+        principals: Principals | None = None,
     ) -> None:
         self._store = store
+        self._principals = principals
         self._embedder = embedder
         self._texts = texts
         self._collection = collection
@@ -172,7 +175,7 @@ class ImageRetriever:
         return self._near(self._embedder.embed_texts([text])[0])
 
     def _near(self, vector: Vectors) -> Near:
-        selection = self._store.select(self._collection, self._filters)
+        selection = self._store.select(self._collection, self._filters, self._principals)
         allowed = None if selection is None else selection.ids
         cosines = self._wholes(vector, DEPTH, allowed)
         tiles = self._store.near_tiles(self._collection, vector, _TILES, allowed)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cogagent.indexes.filters import Filters
+from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.store import Store
 from cogagent.indexes.vectors import Ids, Vectors
 from cogagent.models.base import TextEmbedder
@@ -61,6 +61,7 @@ class TextRetriever:
         collection: Its name.
         filters: Applied before the search.
         kinds: What queries that name no kinds search among; all kinds when empty.
+        principals: In whose name documents are seen; ``None`` for all documents.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class TextRetriever:
         collection: str,
         filters: Filters | None = None,
         kinds: tuple[ChunkKind, ...] = (),
+        principals: Principals | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._collection = collection
         self._filters = dict(filters or {})
         self._kinds = kinds
+        self._principals = principals
 
     def retrieve(self, query: Query, k: int) -> list[Evidence]:
         """The ``k`` passages that match the query's text best."""
@@ -98,7 +101,7 @@ class TextRetriever:
         """As :meth:`rank`, with the cosines."""
         depth = max(DEPTH, k)
         filters: Filters = self._filters | ({"kind": list(kinds)} if kinds else {})
-        selection = self._store.select(self._collection, filters)
+        selection = self._store.select(self._collection, filters, self._principals)
         allowed = None if selection is None else selection.ids
         vector = self._embedder.embed([text], query=True)[0]
         cosines: Scores = {}

@@ -10,6 +10,7 @@ import pytest
 from cogagent.errors import InputError, NotFoundError, StorageError
 from cogagent.indexes.catalogue import SCHEMA_VERSION, Catalogue
 from cogagent.indexes.runs import RunLog, TraceEntry, checked_name, forget_documents
+from tests.indexes.older import make_older
 
 
 @pytest.fixture
@@ -71,14 +72,23 @@ def test_odd_names_of_conversations_are_refused(name: str) -> None:
 def test_a_home_of_version_2_gets_the_new_tables(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.sqlite"
     Catalogue(path).close()
-    with sqlite3.connect(path) as old:
-        for table in ("turns", "trace_documents", "traces", "tiles"):
-            old.execute(f"DROP TABLE {table}")
-        old.execute("PRAGMA user_version = 2")
-    old.close()
+    make_older(path, 2)
     catalogue = Catalogue(path)
     assert catalogue.reader().execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     RunLog(catalogue).add_turn("talk", "{}")
+
+
+def test_conversations_of_version_4_stay_the_homes_users(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    catalogue = Catalogue(path)
+    RunLog(catalogue).add_turn("talk", "{}")
+    catalogue.close()
+    make_older(path, 4)
+    log = RunLog(Catalogue(path))
+    assert log.turns("talk", 9) == ["{}"]
+    assert log.turns("talk", 9, "somebody") == []
+    assert log.conversations() == ["talk"]
+    log._catalogue.close()
 
 
 _NEW_COLUMNS = re.compile(
@@ -126,3 +136,29 @@ def test_a_trace_of_a_document_that_is_gone_is_not_kept(log: RunLog) -> None:
     assert not log.add_trace(entry("t"), "{}", ["doc-1"], keep=5, own=["doc-1"])
     assert log.traces() == []
     assert log.add_trace(entry("t"), "{}", ["web:1"], keep=5, own=[])
+
+
+def test_traces_are_listed_by_owner_and_page_by_page(log: RunLog) -> None:
+    for number in range(5):
+        whose = "key" if number % 2 else ""
+        made = entry(f"t{number}", f"2026-01-0{number + 1}T00:00:00")
+        log.add_trace(made.model_copy(update={"owner": whose}), "{}", ["doc-1"], keep=10)
+    assert [one.id for one in log.traces(owner="key")] == ["t3", "t1"]
+    assert [one.id for one in log.traces(2)] == ["t4", "t3"]
+    assert [one.id for one in log.traces(2, before="t3")] == ["t2", "t1"]
+    assert log.traces(9, before="gone") == []
+    found, documents = log.entry("t3")
+    assert (found.owner, documents) == ("key", ["doc-1"])
+    with pytest.raises(NotFoundError):
+        log.entry("t")  # not by a beginning: what is asked for is checked by its id
+
+
+def test_owners_have_conversations_of_the_same_name(log: RunLog) -> None:
+    log.add_turn("talk", '{"question": "mine"}')
+    log.add_turn("talk", '{"question": "theirs"}', "key")
+    assert log.turns("talk", 9) == ['{"question": "mine"}']
+    assert log.turns("talk", 9, "key") == ['{"question": "theirs"}']
+    assert log.conversations("key") == ["talk"]
+    log.delete_conversation("talk", "key")
+    assert log.conversations("key") == []
+    assert log.conversations() == ["talk"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from cogagent.indexes.store import Store
 from cogagent.indexes.writing import Entry, Space
 from cogagent.types import Element, TileVectors
 from tests.conftest import IMAGE, make_entry, open_store
+from tests.indexes.older import make_older
 
 HALVES = np.array([[0, 0, 0.5, 1], [0.5, 0, 1, 1]], np.float32)
 
@@ -171,10 +171,7 @@ def test_a_home_of_version_3_opens_and_works_without_parts(tmp_path: Path) -> No
     store.create_collection("default")
     store.put("default", [picture("a", "blue")])
     store.close()
-    with sqlite3.connect(path) as old:
-        old.execute("DROP TABLE tiles")
-        old.execute("PRAGMA user_version = 3")
-    old.close()
+    make_older(path, 3)
     again = open_store(tmp_path / "home")
     version = again.catalogue.reader().execute("PRAGMA user_version").fetchone()
     assert version == (SCHEMA_VERSION,)
