@@ -299,7 +299,7 @@ class ServiceSettings(_Group):
     """Processes that read documents and answer batches; 0: another machine's do."""
     asks: int = Field(default=8, ge=1)
     """Questions answered at once."""
-    waiting: int = Field(default=64, ge=0)
+    waiting: int = Field(default=256, ge=0)
     """Questions that wait for their turn; more are told to come again."""
     ask_seconds: float = Field(default=300.0, gt=0)
     """Most seconds of a question, whatever its budget says."""
@@ -317,6 +317,8 @@ class ServiceSettings(_Group):
     """Size of one upload with all its files, MiB; each file is bounded by ``limits.file_mb``."""
     upload_files: int = Field(default=1000, ge=1)
     """Files of one upload."""
+    body_mb: int = Field(default=64, ge=1)
+    """Size of a request that is no upload, with the pictures in it, MiB."""
     body_seconds: float = Field(default=30.0, gt=0)
     """Longest silence while a request is sent."""
     fetch_urls: bool = False

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from cogagent.agent import CogAgent
 from cogagent.api.rates import Rates
+from cogagent.api.turnstile import Turnstile
 from cogagent.config import ServiceSettings
 from cogagent.indexes.audit import AuditLog
 from cogagent.indexes.catalogue import Catalogue
@@ -45,6 +46,11 @@ class Parts:
     def rates(self) -> Rates:
         """How often each key may come."""
         return Rates(self.settings.rate)
+
+    @cached_property
+    def turnstile(self) -> Turnstile:
+        """Where questions wait for their turn."""
+        return Turnstile(self.settings.asks, self.settings.waiting)
 
     @cached_property
     def audit(self) -> AuditLog:

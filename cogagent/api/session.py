@@ -6,11 +6,13 @@ there; what it may see but not do raises :class:`~cogagent.errors.ForbiddenError
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cogagent.agent import CogAgent
 from cogagent.api.callers import Caller, Scope, no_collection, no_document
+from cogagent.api.turnstile import Turnstile
 from cogagent.errors import ForbiddenError, InputError, NotFoundError
 from cogagent.geometry import FULL_PAGE, Box
 from cogagent.indexes.filters import Filters
@@ -42,11 +44,15 @@ class Session:
     Args:
         agent: The home.
         caller: Who asks.
+        turnstile: Where questions wait for their turn; ``None`` where they need not.
     """
 
-    def __init__(self, agent: CogAgent, caller: Caller) -> None:
+    def __init__(
+        self, agent: CogAgent, caller: Caller, turnstile: Turnstile | None = None
+    ) -> None:
         self.agent = agent
         self.caller = caller
+        self._turnstile = turnstile
 
     def require(self, scope: Scope) -> None:
         """Refuse a caller without a scope.
@@ -223,12 +229,34 @@ class Session:
         )
 
     async def aask(self, question: str, **keywords: Any) -> Answer:
-        """An answer; takes what :meth:`CogAgent.ask` takes, pictures as bytes."""
-        return await self.agent.aask(question, **self._asked(keywords))
+        """An answer; takes what :meth:`CogAgent.ask` takes, pictures as bytes.
+
+        Raises:
+            QueueFullError: If too many questions wait already.
+        """
+        asked = self._asked(keywords)
+        async with self._turn():
+            return await self.agent.aask(question, **asked)
 
     def astream(self, question: str, **keywords: Any) -> AsyncIterator[Event]:
-        """The events of an answer as it is made; takes what :meth:`aask` takes."""
-        return self.agent.astream(question, **self._asked(keywords))
+        """The events of an answer as it is made; takes what :meth:`aask` takes.
+
+        Raises:
+            QueueFullError: Like other faults of the question at once, not with the first event.
+        """
+        asked = self._asked(keywords)
+        if self._turnstile is not None:
+            self._turnstile.require_room()
+        return self._streamed(question, asked)
+
+    async def _streamed(self, question: str, asked: dict[str, Any]) -> AsyncIterator[Event]:
+        made = cast("AsyncGenerator[Event, None]", self.agent.astream(question, **asked))
+        async with self._turn(), aclosing(made) as events:
+            async for event in events:
+                yield event
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self._turnstile is None else self._turnstile.turn()
 
     def _asked(self, keywords: dict[str, Any]) -> dict[str, Any]:
         """What the agent is asked with: nothing that is not the caller's to see or to spend."""

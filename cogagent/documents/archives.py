@@ -78,7 +78,7 @@ def unpack(source: Source, limits: LimitSettings) -> Iterator[Source | Failure]:
     archive could not be read on, or that a limit was reached.
 
     Args:
-        source: With ``data``. Members take over its metadata, not its title.
+        source: With ``data``. Members take over its metadata and principals, not its title.
         limits: ``file_mb`` for a member; ``unpacked_mb``, ``members`` and
             ``depth`` for all together.
     """
@@ -178,7 +178,12 @@ class _Unpacker:
             yield _failure(_damage(uri, error), uri)
             return
         if not is_archive(registry.detect(data, uri)):
-            yield Source(uri=uri, data=data, metadata=self._source.metadata)
+            yield Source(
+                uri=uri,
+                data=data,
+                metadata=self._source.metadata,
+                principals=self._source.principals,
+            )
         elif depth < self._limits.depth:
             yield from self.archive(data, uri, depth + 1)
         else:

@@ -161,7 +161,9 @@ class ParserPool:
         request = {"type": "unpack", "media_type": source.media_type}
         for member in self._converse(source, request, wire.to_member):
             if isinstance(member, Source):
-                member = member.model_copy(update={"metadata": source.metadata})
+                member = member.model_copy(
+                    update={"metadata": source.metadata, "principals": source.principals}
+                )
             yield member
 
     def render(self, source: Source, page: int, dpi: int, box: Box = FULL_PAGE) -> Raster:
@@ -208,7 +210,7 @@ class ParserPool:
     ) -> Generator[Reply, None, None]:
         """The replies to a request, without the last, which says that it is done."""
         assert source.data is not None
-        request["source"] = source.model_dump(exclude={"data", "metadata"})
+        request["source"] = source.model_dump(exclude={"data", "path", "metadata", "principals"})
         seconds = self._limits.parse_seconds
         worker = self._borrow(source.uri)
         sound = False

@@ -22,11 +22,11 @@ def walk(source: Source, home: Path | None = None) -> Iterator[Source | Failure]
     entered once. What cannot be read is a failure in its place, not an error.
 
     Args:
-        source: Without ``data``, ``uri`` is a path. Files in a folder take over
-            its metadata, not its title.
+        source: Without ``data`` and ``path``, ``uri`` is a path. Files in a folder take
+            over its metadata and principals, not its title.
         home: A folder that is left out: where what is read is kept.
     """
-    if source.data is None and _is_folder(source.uri):
+    if source.data is None and source.path is None and _is_folder(source.uri):
         entered = set()
         if home is not None and _is_folder(str(home)):
             status = os.stat(home)  # noqa: PTH116 - as below
@@ -72,7 +72,7 @@ def _file(source: Source, entry: os.DirEntry[str]) -> Iterator[Source | Failure]
     except OSError as error:
         yield _failure(entry.path, error)
         return
-    yield _named(Source(uri=entry.path, metadata=source.metadata))
+    yield _named(Source(uri=entry.path, metadata=source.metadata, principals=source.principals))
 
 
 def _is_folder(path: str) -> bool:

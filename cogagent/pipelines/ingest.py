@@ -335,7 +335,9 @@ class _Run:
             return _Result(source, waits=True)
         before = None if self._retry else self._store.failed(loaded.sha256, self._trial(recipe))
         if before is not None:
-            again = before.model_copy(update={"uri": source.uri})
+            # By its own name: the other may be somebody else's.
+            told = before.error.replace(label(before.uri), label(source.uri))
+            again = before.model_copy(update={"uri": source.uri, "error": told})
             return _Result(source, failed=Failed(again, loaded.sha256, self._trial(recipe)))
         if loaded.media_type.startswith("image/"):  # there is nothing but a picture
             return _Result(source, later=_Later(source, loaded.sha256, recipe))

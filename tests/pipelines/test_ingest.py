@@ -367,3 +367,59 @@ def test_pictures_left_by_another_ingest_are_looked_at_for_a_copy_too(tmp_path: 
         assert agent.documents.list()[0].unseen == 1
         assert agent.ingest(Source(uri="two", data=data)).images == 1
         assert [document.unseen for document in agent.documents.list()] == [1, 0]
+
+
+# --- who may see it --------------------------------------------------------
+
+
+def test_files_of_folders_and_archives_are_for_whom_the_whole_is(tmp_path: Path) -> None:
+    inner = zipped({"in/a.txt": b"The harbour was dredged in 1897."})
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "b.txt").write_text("The quay was built in 1844.")
+    (tmp_path / "papers" / "c.zip").write_bytes(inner)
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(
+            [
+                Source(uri=str(tmp_path / "papers"), principals=("ann",)),
+                Source(uri="upload:x/y.zip", data=inner, principals=("bob", "ann")),
+            ]
+        )
+        for_whom = {(Path(one.uri).name, one.principals) for one in agent.documents.list()}
+        assert for_whom == {
+            ("b.txt", ("ann",)), ("a.txt", ("ann",)), ("a.txt", ("ann", "bob")),
+        }  # fmt: skip
+        assert agent.documents.list(principals=["eve"]) == []
+        assert agent.search("harbour", principals=["eve"]) == []
+        assert {piece.title for piece in agent.search("harbour", principals=["bob"])} == {"a"}
+
+
+def test_another_owners_title_is_not_taken_over_with_equal_bytes(tmp_path: Path) -> None:
+    data = b"The harbour was dredged in 1897."
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(Source(uri="note:1", data=data, title="Project Nightjar"))
+        agent.ingest(Source(uri="note:2", data=data))
+        assert [one.title for one in agent.documents.list()] == ["Project Nightjar", "note:2"]
+        (piece,) = agent.search("harbour", filters={"uri": "note:2"})
+        assert "Nightjar" not in piece.model_dump_json()
+
+
+def test_a_failure_of_equal_bytes_is_told_by_its_own_name(tmp_path: Path) -> None:
+    data = b"%PDF-1.7\nnothing more"
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(Source(uri="upload:ann/1/nightjar.pdf", data=data))
+        (failure,) = agent.ingest(Source(uri="upload:bob/1/b.pdf", data=data)).failed
+        assert failure.code == "corrupt"
+        assert "nightjar" not in failure.model_dump_json()
+
+
+def test_who_may_see_it_can_be_changed_without_reading_it_again(tmp_path: Path) -> None:
+    def note(*principals: str) -> Source:
+        return Source(uri="note:1", data=b"The harbour.", principals=principals)
+
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest(note("ann"))
+        assert agent.search("harbour", principals=["bob"]) == []
+        assert agent.ingest(note("bob")).ingested == 1
+        assert len(agent.search("harbour", principals=["bob"])) == 1
+        assert agent.search("harbour", principals=["ann"]) == []
+        assert agent.ingest(note("bob")).skipped == 1
