@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo serve test lint bench docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
@@ -18,6 +18,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)  ## ingest the examples, ask three questions, write the cited crops
 	$(BIN)/cogagent --home demo-out/home demo
+
+serve: $(STAMP)  ## serve the home over HTTP on this machine; see docs/service.md
+	$(BIN)/cogagent serve
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest -n 2 -q

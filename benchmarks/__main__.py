@@ -17,6 +17,7 @@ NAMES = (
     "pages",
     "boxes",
     "latency",
+    "service",
     "embedder",
     "robust",
     "routing",

@@ -34,6 +34,7 @@ from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.runs import TraceEntry
 from cogagent.loop import LoopThread, iterated, synced
+from cogagent.models.base import TextEmbedder
 from cogagent.pipelines.asking import Request, answer_of, asking, replaying
 from cogagent.pipelines.batch import Batch, Intake, LoopExecutor, Tally
 from cogagent.pipelines.batch_files import answer_file
@@ -465,7 +466,20 @@ class CogAgent:
         """The home's catalogue, for what is kept beside documents: jobs, API keys."""
         return self._engine.store.catalogue
 
+    @property
+    def text_embedder(self) -> TextEmbedder:
+        """What turns the home's texts into vectors."""
+        return self._engine.text_embedder
+
     # --- life --------------------------------------------------------------
+
+    def warm(self) -> None:
+        """Load the models that questions need, so that the first one need not wait for them.
+
+        Raises:
+            ModelError: If one does not load.
+        """
+        self._engine.warm()
 
     def close(self) -> None:
         """Release files, threads and processes; the agent cannot be used afterwards."""
@@ -591,6 +605,18 @@ class Documents:
     def id(self, collection: str, uri: str) -> str:
         """The id that a document has, or will have when it is ingested."""
         return self._store.document_id(collection, uri)
+
+    def original(self, document: str) -> bytes:
+        """The bytes that were ingested.
+
+        Raises:
+            NotFoundError: If there is no such document, or the home keeps no originals.
+        """
+        return self._store.originals.fetch(self._store.document(document).content)
+
+    def size(self, document: str) -> int | None:
+        """How many bytes were ingested; ``None`` if the home keeps no originals."""
+        return self._store.originals.size(self._store.document(document).content)
 
     def elements(self, document: str) -> Iterator[Element]:
         """What was found in a document, in reading order."""

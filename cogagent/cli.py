@@ -17,6 +17,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogagent.commands.common import (
+    CollectionName,
+    Globals,
+    Json,
+    leave,
+    one_line,
+    open_agent,
+    plain,
+    print_answer,
+    print_json,
+    say,
+    wants_json,
+)
+from cogagent.commands.keys import audit, keys
+from cogagent.commands.runs import conversations, trace
+from cogagent.commands.service import mcp, serve
 from cogagent.errors import CogAgentError, ConfigError, InputError, NotFoundError, error_of
 
 if TYPE_CHECKING:
@@ -24,7 +40,6 @@ if TYPE_CHECKING:
 
     from cogagent.agent import CogAgent
     from cogagent.geometry import Box
-    from cogagent.pipelines.recording import Trace
     from cogagent.types import Answer, BatchProgress, Budget, Element, Progress
 
 app = typer.Typer(
@@ -37,13 +52,13 @@ app = typer.Typer(
 documents = typer.Typer(help="List, show, delete, disable and enable documents.")
 collections = typer.Typer(help="List, create and delete collections.")
 config = typer.Typer(help="Show the settings.")
-trace = typer.Typer(help="Look at past runs, and run them again.")
-conversations = typer.Typer(help="List, show and delete conversations.")
 app.add_typer(documents, name="documents", no_args_is_help=True)
 app.add_typer(collections, name="collections", no_args_is_help=True)
 app.add_typer(config, name="config", no_args_is_help=True)
 app.add_typer(trace, name="trace", no_args_is_help=True)
 app.add_typer(conversations, name="conversations", no_args_is_help=True)
+app.add_typer(keys, name="keys", no_args_is_help=True)
+app.command()(audit)
 
 
 class Modality(StrEnum):
@@ -54,15 +69,6 @@ class Modality(StrEnum):
     all = "all"
 
 
-class _Globals:
-    """What the options before the command said."""
-
-    home: Path | None = None
-    json: bool = False
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-CollectionName = Annotated[str, typer.Option("--collection", help="Which collection.")]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Leave out what the evidence does not bear out.")
 ]
@@ -71,9 +77,6 @@ MaxSteps = Annotated[int | None, typer.Option(min=1, help="Steps a question, at 
 Timeout = Annotated[float | None, typer.Option(min=0.001, help="Seconds a question, at most.")]
 MaxCalls = Annotated[int | None, typer.Option(min=0, help="Texts of models a question, at most.")]
 MaxTokens = Annotated[int | None, typer.Option(min=0, help="Tokens a question, at most.")]
-TraceId = Annotated[
-    str, typer.Argument(help="Its id or the beginning of it, or a file of `trace export`.")
-]
 DocumentId = Annotated[str, typer.Argument(help="A document's id, as `documents list` shows it.")]
 
 
@@ -87,7 +90,7 @@ def _options(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    _Globals.home, _Globals.json = home, as_json
+    Globals.home, Globals.json = home, as_json
 
 
 @app.command()
@@ -105,10 +108,10 @@ def ingest(
     """Read files, folders and archives into a collection."""
     if not paths and not retry_failed:
         raise InputError("there is nothing to ingest.", remedy="Name a PATH, or --retry-failed.")
-    with _agent() as agent, _progress() as show:
+    with open_agent() as agent, _progress() as show:
         report = agent.ingest(paths or [], collection, show, retry_failed)
-    if _wants_json(as_json):
-        _print_json(report)
+    if wants_json(as_json):
+        print_json(report)
     else:
         print(
             f"{report.ingested} ingested, {report.skipped} unchanged, "
@@ -117,9 +120,9 @@ def ingest(
             f"(all text after {report.text_seconds:.1f} s)"
         )
     for note in report.notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     for failure in report.failed:
-        _say(f"failed at {failure.stage}: {failure.uri!r}: {failure.error} {failure.remedy}")
+        say(f"failed at {failure.stage}: {failure.uri!r}: {failure.error} {failure.remedy}")
     if report.failed:
         raise typer.Exit(3)
 
@@ -161,7 +164,7 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Answer a question, with citations."""
-    with _agent() as agent:
+    with open_agent() as agent:
         keywords: dict[str, Any] = {
             "images": image or [], "collection": collection, "planner": planner,
             "budget": _budget(max_steps, timeout, max_calls, max_tokens), "strict": strict,
@@ -170,15 +173,15 @@ def ask(
         answer = (
             _streamed(agent, question, keywords) if stream else agent.ask(question, **keywords)
         )
-        if _wants_json(as_json):
-            _print_json(answer)
+        if wants_json(as_json):
+            print_json(answer)
         else:
-            _print_answer(answer)
+            print_answer(answer)
         if show is not None and answer.citations:
             _save(lambda: agent.draw(answer.citations[0]), show)
         if crops is not None:
             _write_crops(agent, answer, crops)
-    _leave(answer)
+    leave(answer)
 
 
 @app.command()
@@ -209,7 +212,7 @@ def batch(
     as_json: Json = False,
 ) -> None:
     """Answer the questions of a file, several at a time, into another."""
-    with _agent() as agent, _batch_progress() as show:
+    with open_agent() as agent, _batch_progress() as show:
         report = agent.batch_file(
             questions,
             out,
@@ -222,8 +225,8 @@ def batch(
             on_progress=show,
             strict=strict,
         )
-    if _wants_json(as_json):
-        _print_json(report)
+    if wants_json(as_json):
+        print_json(report)
     else:
         print(
             f"{report.questions} questions: {report.answered} answered, "
@@ -234,9 +237,9 @@ def batch(
         )
     for failure in report.failures:
         named = "" if failure.id is None else f" ({failure.id})"
-        _say(f"failed: line {failure.line}{named}: {failure.message} {failure.remedy}".rstrip())
+        say(f"failed: line {failure.line}{named}: {failure.message} {failure.remedy}".rstrip())
     if report.failed > len(report.failures):
-        _say(f"… and {report.failed - len(report.failures)} more; each has its `error` in {out}.")
+        say(f"… and {report.failed - len(report.failures)} more; each has its `error` in {out}.")
     if report.failed:
         raise typer.Exit(3)
 
@@ -279,7 +282,7 @@ def evaluate(
     from cogagent.pipelines.evaluate import evaluate_file, write_report
 
     budget = _budget(max_steps, timeout, max_calls, max_tokens)
-    with _agent() as agent, _bar("items", "items/s") as move:
+    with open_agent() as agent, _bar("items", "items/s") as move:
         _require_collection(agent, collection)
         agent.require_planner(planner)
         chosen = planner or agent.settings.planning.planner
@@ -298,8 +301,8 @@ def evaluate(
         )  # fmt: skip
     if out is not None:
         write_report(report, out)
-    if _wants_json(as_json):
-        _print_json(report)
+    if wants_json(as_json):
+        print_json(report)
     else:
         print(f"{report.items} items in {report.seconds:.1f} s, {report.kept} from before")
         for name, figure in report.all.figures.items():
@@ -309,7 +312,7 @@ def evaluate(
             )
     for failure in report.failures:
         error = failure.error
-        _say(f"failed: line {failure.line}: {error.message} {error.remedy}".rstrip())
+        say(f"failed: line {failure.line}: {error.message} {error.remedy}".rstrip())
     if report.failed or report.malformed:
         raise typer.Exit(3)
 
@@ -324,23 +327,23 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find passages, tables and pictures."""
-    with _agent() as agent:
+    with open_agent() as agent:
         found = agent.search(query, k, modality.value, image, collection)
-    if _wants_json(as_json):
-        _print_json(found)
+    if wants_json(as_json):
+        print_json(found)
         return
     for rank, piece in enumerate(found, 1):
         print(f"{rank}. {piece.title}, page {piece.page} [{piece.modality}, {piece.score:.3f}]")
-        print(f"   {_one_line(piece.text, 160)}")
+        print(f"   {one_line(piece.text, 160)}")
 
 
 @app.command()
 def reindex(as_json: Json = False) -> None:
     """Embed everything anew, after a change of embedder."""
-    with _agent(adopt=True) as agent, _progress() as show:
+    with open_agent(adopt=True) as agent, _progress() as show:
         report = agent.reindex(on_progress=show)
-    if _wants_json(as_json):
-        _print_json(report)
+    if wants_json(as_json):
+        print_json(report)
     else:
         print(
             f"{report.chunks} passages and {report.images} pictures embedded "
@@ -348,7 +351,7 @@ def reindex(as_json: Json = False) -> None:
         )
     if report.failed:
         for failure in report.failed:
-            _say(f"failed: {failure.uri!r}: {failure.error} {failure.remedy}")
+            say(f"failed: {failure.uri!r}: {failure.error} {failure.remedy}")
         raise typer.Exit(3)
 
 
@@ -357,9 +360,9 @@ def doctor(as_json: Json = False) -> None:
     """Check models, OCR, disk and home, and say how to mend what is amiss."""
     from cogagent.doctor import examine
 
-    findings = examine(_Globals.home)
-    if _wants_json(as_json):
-        _print_json(findings)
+    findings = examine(Globals.home)
+    if wants_json(as_json):
+        print_json(findings)
     else:
         for finding in findings:
             print(f"{'ok  ' if finding.ok else 'MEND'} {finding.check}: {finding.detail}")
@@ -380,9 +383,9 @@ def models(
     from cogagent.config import default_home, load_settings
     from cogagent.inventory import inventory
 
-    entries = inventory(load_settings(_Globals.home or default_home()), attempt=attempt)
-    if _wants_json(as_json):
-        _print_json(entries)
+    entries = inventory(load_settings(Globals.home or default_home()), attempt=attempt)
+    if wants_json(as_json):
+        print_json(entries)
     else:
         for entry in entries:
             print(f"{'ok  ' if entry.ok else 'MEND'} {entry.role}: {entry.name}: {entry.detail}")
@@ -406,7 +409,7 @@ def demo(
     """Ingest the examples, ask three questions and write the cited crops."""
     from cogagent.demo import run
 
-    with _agent() as agent:
+    with open_agent() as agent:
         run(agent, examples, out, print)
 
 
@@ -416,14 +419,14 @@ def planners_list(as_json: Json = False) -> None:
     from cogagent.config import default_home, load_settings
     from cogagent.planners.factory import make_planner, needs_model, planner_names
 
-    settings = load_settings(_Globals.home or default_home())
+    settings = load_settings(Globals.home or default_home())
     found = []
     for name in planner_names():
         planner = make_planner(name, settings, has_model=True)
         about = (type(planner).__doc__ or "").partition("\n")[0]
         found.append({"name": name, "needs_model": needs_model(planner), "about": about})
-    if _wants_json(as_json):
-        _print_json(found)
+    if wants_json(as_json):
+        print_json(found)
         return
     for entry in found:
         needs = " (needs a language model)" if entry["needs_model"] else ""
@@ -433,17 +436,17 @@ def planners_list(as_json: Json = False) -> None:
 @documents.command("list")
 def documents_list(collection: CollectionName = "default", as_json: Json = False) -> None:
     """The documents of a collection, and the sources that failed."""
-    with _agent() as agent:
+    with open_agent() as agent:
         found, failed = agent.documents.list(collection), agent.documents.failures(collection)
-    if _wants_json(as_json):
-        _print_json(found)
+    if wants_json(as_json):
+        print_json(found)
         return
     for document in found:
         state = "" if document.enabled else " (disabled)"
         state += f" ({document.unseen} pictures to be looked at)" if document.unseen else ""
         print(f"{document.id}  {document.pages:>5} p.  {document.title}{state}  {document.uri}")
     for failure in failed:
-        _say(f"not ingested: {failure.uri!r}: {failure.error}")
+        say(f"not ingested: {failure.uri!r}: {failure.error}")
 
 
 @documents.command("show")
@@ -455,11 +458,11 @@ def documents_show(
     as_json: Json = False,
 ) -> None:
     """A document and what was found in it; of a picture, what it is and what is written in it."""
-    with _agent() as agent:
+    with open_agent() as agent:
         found, elements = agent.documents.get(document), list(agent.documents.elements(document))
-    if _wants_json(as_json):
-        plain = [_plain(item) | {"words": _plain(item.placed_words())} for item in elements]
-        print(json.dumps({**_plain(found), "elements": plain}, ensure_ascii=False))
+    if wants_json(as_json):
+        shown = [plain(item) | {"words": plain(item.placed_words())} for item in elements]
+        print(json.dumps({**plain(found), "elements": shown}, ensure_ascii=False))
         return
     print(f"{found.title}\n{found.uri}\n{found.media_type}, {found.pages} pages")
     for element in elements:
@@ -468,7 +471,7 @@ def documents_show(
         elif element.whole:
             _print_picture(element, words=words)
         else:
-            print(f"[{element.kind}] {_one_line(element.caption + ' ' + element.text, 300)}")
+            print(f"[{element.kind}] {one_line(element.caption + ' ' + element.text, 300)}")
 
 
 @documents.command("delete")
@@ -476,31 +479,31 @@ def documents_delete(
     ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Documents' ids.")],
 ) -> None:
     """Delete documents, all or none."""
-    with _agent() as agent:
+    with open_agent() as agent:
         agent.documents.delete(*ids)
 
 
 @documents.command("disable")
 def documents_disable(document: DocumentId) -> None:
     """Leave a document out of searches without forgetting it."""
-    with _agent() as agent:
+    with open_agent() as agent:
         agent.documents.disable(document)
 
 
 @documents.command("enable")
 def documents_enable(document: DocumentId) -> None:
     """Take a disabled document into searches again."""
-    with _agent() as agent:
+    with open_agent() as agent:
         agent.documents.enable(document)
 
 
 @collections.command("list")
 def collections_list(as_json: Json = False) -> None:
     """All collections."""
-    with _agent() as agent:
+    with open_agent() as agent:
         found = agent.collections.list()
-    if _wants_json(as_json):
-        _print_json(found)
+    if wants_json(as_json):
+        print_json(found)
         return
     for collection in found:
         print(f"{collection.name}: {collection.documents} documents, {collection.pages} pages")
@@ -509,14 +512,14 @@ def collections_list(as_json: Json = False) -> None:
 @collections.command("create")
 def collections_create(name: Annotated[str, typer.Argument()]) -> None:
     """Make a collection."""
-    with _agent() as agent:
+    with open_agent() as agent:
         agent.collections.create(name)
 
 
 @collections.command("delete")
 def collections_delete(name: Annotated[str, typer.Argument()]) -> None:
     """Delete a collection with its documents."""
-    with _agent() as agent:
+    with open_agent() as agent:
         agent.collections.delete(name)
 
 
@@ -525,9 +528,9 @@ def config_show(as_json: Json = False) -> None:
     """Every setting, its value and where the value comes from; secrets hidden."""
     from cogagent.config import default_home, describe, load_settings
 
-    home = _Globals.home or default_home()
+    home = Globals.home or default_home()
     rows = describe(load_settings(home), home)
-    if _wants_json(as_json):
+    if wants_json(as_json):
         print(json.dumps(rows, ensure_ascii=False))
         return
     print(f"home = {home}")
@@ -535,121 +538,8 @@ def config_show(as_json: Json = False) -> None:
         print(f"{row['name']} = {row['value']}  ({row['source']}; {row['variable']})")
 
 
-@trace.command("list")
-def trace_list(
-    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """The newest runs."""
-    with _agent() as agent:
-        found = agent.traces.list(limit)
-    if _wants_json(as_json):
-        _print_json(found)
-        return
-    for entry in found:
-        print(f"{entry.id}  {entry.at[:19]}  {entry.outcome:<16}  {_one_line(entry.question, 80)}")
-
-
-@trace.command("show")
-def trace_show(
-    trace_id: TraceId,
-    prompts: Annotated[
-        bool, typer.Option("--prompts", help="Also what models were told and wrote.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """A run as a tree: what was planned, searched, found and answered."""
-    with _agent() as agent:
-        found = _trace(agent, trace_id)
-    if _wants_json(as_json):
-        _print_json(found)
-        return
-    from rich.console import Console
-
-    from cogagent.trace_view import tree
-
-    Console(highlight=False, soft_wrap=True).print(tree(found, prompts=prompts))
-
-
-@trace.command("replay")
-def trace_replay(
-    trace_id: TraceId,
-    planner: Annotated[
-        str | None, typer.Option(help="Another planner than that of the run.")
-    ] = None,
-    planner_model: Annotated[
-        str | None, typer.Option(help="A model to plan, in place of what was recorded.")
-    ] = None,
-    answer_model: Annotated[
-        str | None, typer.Option(help="A model to answer, in place of what was recorded.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Run it again from what was recorded; nothing is searched."""
-    with _agent() as agent:
-        answer = agent.traces.replay(_trace(agent, trace_id), planner, planner_model, answer_model)
-    if _wants_json(as_json):
-        _print_json(answer)
-    else:
-        _print_answer(answer)
-    _leave(answer)
-
-
-@trace.command("export")
-def trace_export(
-    trace_id: TraceId,
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="Written anew.")],
-) -> None:
-    """Write a run into one JSON file."""
-    with _agent() as agent:
-        found = _trace(agent, trace_id)
-    try:
-        out.write_text(found.model_dump_json(exclude_defaults=True), "utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {str(out)!r}: {error.strerror}.") from error
-
-
-@trace.command("delete")
-def trace_delete(
-    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Traces' ids.")],
-) -> None:
-    """Delete traces."""
-    with _agent() as agent:
-        agent.traces.delete(*ids)
-
-
-@conversations.command("list")
-def conversations_list(as_json: Json = False) -> None:
-    """Their names, the last used first."""
-    with _agent() as agent:
-        found = agent.conversations.list()
-    if _wants_json(as_json):
-        _print_json(found)
-        return
-    for name in found:
-        print(name)
-
-
-@conversations.command("show")
-def conversations_show(name: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
-    """The questions and answers of one."""
-    with _agent() as agent:
-        turns = agent.conversations.get(name)
-    if not turns:
-        raise NotFoundError(f"there is no conversation {name!r}.")
-    if _wants_json(as_json):
-        _print_json(turns)
-        return
-    for turn in turns:
-        read = f"\n  read as: {turn.resolved}" if turn.resolved else ""
-        print(f"> {turn.question}{read}\n{turn.answer}\n")
-
-
-@conversations.command("delete")
-def conversations_delete(name: Annotated[str, typer.Argument()]) -> None:
-    """Forget one."""
-    with _agent() as agent:
-        agent.conversations.delete(name)
+app.command()(serve)
+app.command()(mcp)
 
 
 def main() -> None:
@@ -657,40 +547,14 @@ def main() -> None:
     try:
         app()
     except CogAgentError as error:
-        _say(f"cogagent: {error}")
+        say(f"cogagent: {error}")
         sys.exit(2 if isinstance(error, InputError | ConfigError) else 1)
     except UnicodeEncodeError as error:
-        _say(f"cogagent: an argument is not valid text: {error.object!a}")
+        say(f"cogagent: an argument is not valid text: {error.object!a}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _say("cogagent: interrupted; what was stored stays.")
+        say("cogagent: interrupted; what was stored stays.")
         sys.exit(130)
-
-
-def _agent(*, adopt: bool = False) -> CogAgent:
-    from cogagent.agent import CogAgent
-
-    return CogAgent(home=_Globals.home, adopt=adopt)
-
-
-def _leave(answer: Answer) -> None:
-    """End with the exit code of an answer."""
-    code = {"budget_exhausted": 3, "failed": 1}.get(answer.outcome, 0)
-    if code:
-        raise typer.Exit(code)
-
-
-def _trace(agent: CogAgent, name: str) -> Trace:
-    """A trace of the home, or of a file."""
-    from cogagent.pipelines.recording import Trace
-
-    path = Path(name)
-    if not path.is_file():
-        return agent.traces.get(name)
-    try:
-        return Trace.read(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read {name!r}: {error.strerror}.") from error
 
 
 def _budget(
@@ -722,11 +586,11 @@ def _streamed(agent: CogAgent, question: str, keywords: dict[str, Any]) -> Answe
 
     for event in agent.stream(question, **keywords):
         if isinstance(event, PlanEvent):
-            _say(f"step {event.step.number}: {event.step.thought}")
+            say(f"step {event.step.number}: {event.step.thought}")
             for query in event.step.queries:
-                _say(f"  {query.tool}: {query.text or 'your picture'}")
+                say(f"  {query.tool}: {query.text or 'your picture'}")
         elif isinstance(event, StepEvent):
-            _say(f"  {event.step.digest} in {event.step.seconds:.2f} s")
+            say(f"  {event.step.digest} in {event.step.seconds:.2f} s")
         elif isinstance(event, ErrorEvent):
             raise error_of(event.code, event.message)
         elif isinstance(event, DoneEvent):
@@ -739,12 +603,12 @@ def _write_crops(agent: CogAgent, answer: Answer, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _say(f"cogagent: the crops are not written: {error}")
+        say(f"cogagent: the crops are not written: {error}")
         return
     for citation in answer.citations:
         path = folder / f"{citation.marker}.png"
         if _save(partial(agent.crop, citation), path):
-            _say(f"[{citation.marker}] {path}")
+            say(f"[{citation.marker}] {path}")
 
 
 def _save(make: Callable[[], Image], path: Path) -> bool:
@@ -752,17 +616,17 @@ def _save(make: Callable[[], Image], path: Path) -> bool:
     try:
         make().save(path, format="PNG")
     except (CogAgentError, OSError) as error:
-        _say(f"cogagent: the citation is not drawn: {error}")
+        say(f"cogagent: the citation is not drawn: {error}")
         return False
     return True
 
 
 def _print_picture(picture: Element, *, words: bool) -> None:
     """A picture at its three levels: the whole, blocks, words."""
-    print(f"[{picture.kind}: {picture.look}] {_one_line(picture.caption, 300)}".rstrip())
+    print(f"[{picture.kind}: {picture.look}] {one_line(picture.caption, 300)}".rstrip())
     print(f"  {picture.whole}")
     for block in picture.blocks:
-        print(f"  {_corners(block.box)} {block.role}: {_one_line(block.text, 200)}")
+        print(f"  {_corners(block.box)} {block.role}: {one_line(block.text, 200)}")
     placed = picture.placed_words()
     if picture.blocks:
         print(f"  {len(placed)} words" + (":" if words else ""))
@@ -772,31 +636,6 @@ def _print_picture(picture: Element, *, words: bool) -> None:
 
 def _corners(box: Box) -> str:
     return " ".join(f"{edge:.3f}" for edge in box)
-
-
-def _print_answer(answer: Answer) -> None:
-    if answer.short:
-        print(f"{answer.short}\n")
-    for choice, probability in answer.distribution.items():
-        print(f"{probability:6.1%}  {_one_line(choice, 80)}")
-    if answer.distribution:
-        print()
-    print(answer.text)
-    for citation in answer.citations:
-        box = ", ".join(f"{value:.3f}" for value in citation.box)
-        print(f"\n[{citation.marker}] {citation.title}, page {citation.page}, box {box}")
-        print(f"    {citation.uri}")
-    if answer.resolved and answer.resolved != answer.question:
-        _say(f"read as: {answer.resolved}")
-    for warning in answer.warnings:
-        _say(f"note: {warning}")
-    if answer.outcome in ("abstained", "budget_exhausted"):
-        if answer.searched:
-            print(f"\nSearched: {'; '.join(answer.searched)}")
-        if answer.outcome == "budget_exhausted":
-            print(f"Stopped: {answer.stop_reason}")
-        for query in answer.undone:
-            print(f"Left undone: {query}")
 
 
 @contextmanager
@@ -857,29 +696,6 @@ def _bar(things: str, pace: str) -> Iterator[Any]:
             )
 
         yield move
-
-
-def _wants_json(as_json: bool) -> bool:
-    return as_json or _Globals.json
-
-
-def _plain(value: Any) -> Any:
-    from cogagent.types import to_json_value
-
-    return to_json_value(value)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(_plain(value), ensure_ascii=False))
-
-
-def _one_line(text: str, length: int) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1] + "…"
-
-
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -323,6 +323,10 @@ class ServiceSettings(_Group):
     """Longest silence while a request is sent."""
     fetch_urls: bool = False
     """Read documents from addresses that callers name; private ones never."""
+    fetch_seconds: float = Field(default=60.0, gt=0)
+    """Longest time to fetch one of them."""
+    retry_hours: float = Field(default=24.0, ge=0)
+    """How long the files of what failed are kept, to be tried once more."""
     resume_seconds: float = Field(default=10.0, ge=0)
     """How long an answer goes on when its reader is gone, and can be taken up again."""
     heartbeat_seconds: float = Field(default=15.0, gt=0)

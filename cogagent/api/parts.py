@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from cogagent.agent import CogAgent
+from cogagent.api.callers import Caller
+from cogagent.api.condition import Condition
+from cogagent.api.jobs.desk import JobDesk
+from cogagent.api.jobs.fetching import Fetching
+from cogagent.api.jobs.supervisor import Supervisor
+from cogagent.api.probes import Readying
 from cogagent.api.rates import Rates
 from cogagent.api.turnstile import Turnstile
 from cogagent.config import ServiceSettings
@@ -13,6 +19,7 @@ from cogagent.indexes.audit import AuditLog
 from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.idempotent import Idempotent
 from cogagent.indexes.keys import KeyRing
+from cogagent.indexes.uploaded import UploadLog
 
 
 @dataclass
@@ -22,10 +29,12 @@ class Parts:
     Attributes:
         agent: The home.
         open_door: Whoever comes from this machine without an API key may do everything.
+        condition: How the service is.
     """
 
     agent: CogAgent
     open_door: bool = field(default=False, kw_only=True)
+    condition: Condition = field(default_factory=Condition, init=False)
 
     @property
     def settings(self) -> ServiceSettings:
@@ -43,6 +52,21 @@ class Parts:
         return KeyRing(self.catalogue)
 
     @cached_property
+    def readying(self) -> Readying:
+        """Finds out whether the service is ready."""
+        return Readying(self)
+
+    @cached_property
+    def jobs(self) -> JobDesk:
+        """Where jobs are submitted and asked after."""
+        return JobDesk(self.agent, lambda: self.condition.ends)
+
+    @cached_property
+    def workers(self) -> Supervisor:
+        """The processes that do the jobs."""
+        return Supervisor(self.catalogue, self.agent.home, self.agent.settings)
+
+    @cached_property
     def rates(self) -> Rates:
         """How often each key may come."""
         return Rates(self.settings.rate)
@@ -51,6 +75,21 @@ class Parts:
     def turnstile(self) -> Turnstile:
         """Where questions wait for their turn."""
         return Turnstile(self.settings.asks, self.settings.waiting)
+
+    def uploaded(self, caller: Caller) -> UploadLog:
+        """What a caller sees of documents and of uploads that are not documents yet."""
+        admin = caller.is_admin
+        return UploadLog(
+            self.catalogue,
+            None if admin else caller.owner,
+            None if admin else caller.collections,
+            caller.seen_as,
+        )
+
+    @cached_property
+    def fetching(self) -> Fetching:
+        """Fetches from addresses that callers name, if that is allowed."""
+        return Fetching(self.agent.settings)
 
     @cached_property
     def audit(self) -> AuditLog:

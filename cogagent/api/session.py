@@ -6,6 +6,7 @@ there; what it may see but not do raises :class:`~cogagent.errors.ForbiddenError
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -18,6 +19,7 @@ from cogagent.geometry import FULL_PAGE, Box
 from cogagent.indexes.filters import Filters
 from cogagent.indexes.runs import TraceEntry
 from cogagent.indexes.writing import is_own
+from cogagent.models.base import TextEmbedder, Vectors
 from cogagent.pipelines.recording import Trace
 from cogagent.planners.base import Turn
 from cogagent.types import (
@@ -156,6 +158,18 @@ class Session:
         """What was found in a document, in reading order."""
         return self.agent.documents.elements(self.document(document).id)
 
+    def original(self, document: str) -> bytes:
+        """The bytes that were ingested.
+
+        Raises:
+            NotFoundError: If there is no such document, or the home keeps no originals.
+        """
+        return self.agent.documents.original(self.document(document).id)
+
+    def size(self, document: str) -> int | None:
+        """How many bytes were ingested; ``None`` if the home keeps no originals."""
+        return self.agent.documents.size(self.document(document).id)
+
     def delete_document(self, document: str) -> None:
         """Delete a document, and what quotes it."""
         self.document(document)
@@ -194,8 +208,8 @@ class Session:
             NotFoundError: If it is not there.
         """
         self.require("read")
-        found = self.agent.evidence(evidence)
         try:
+            found = self.agent.evidence(evidence)
             self.document(found.document_id)
         except NotFoundError as error:
             raise NotFoundError(f"there is no evidence {evidence!r}.") from error
@@ -254,6 +268,33 @@ class Session:
         async with self._turn(), aclosing(made) as events:
             async for event in events:
                 yield event
+
+    @property
+    def text_embedder(self) -> TextEmbedder:
+        """What turns the home's texts into vectors."""
+        self.require("read")
+        return self.agent.text_embedder
+
+    async def aembed(
+        self, texts: Sequence[str], *, query: bool = False
+    ) -> tuple[Vectors, list[int]]:
+        """Vectors of texts, shape ``(len(texts), dim)``, and how many tokens each text has.
+
+        Args:
+            texts: Any; what is longer than the embedder reads is cut there.
+            query: They are questions.
+
+        Raises:
+            QueueFullError: If too many questions wait already.
+            ModelError: If the embedder fails.
+        """
+        embedder = self.text_embedder
+
+        def embedded() -> tuple[Vectors, list[int]]:
+            return embedder.embed(texts, query=query), embedder.count_tokens(texts)
+
+        async with self._turn():
+            return await asyncio.to_thread(embedded)
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return nullcontext() if self._turnstile is None else self._turnstile.turn()
@@ -332,8 +373,8 @@ class Session:
 
     def _require_trace(self, trace: str, *, seen: bool = True) -> None:
         self.require("read")
-        entry, documents = self.agent.traces.entry(trace)
         try:
+            entry, documents = self.agent.traces.entry(trace)
             if not self.caller.owns(entry.owner):
                 raise no_document(trace)
             for document in filter(is_own, documents if seen else ()):

@@ -42,7 +42,7 @@ def read(source: Source, limits: LimitSettings) -> LoadedSource:
         LimitExceededError: If it is larger than ``limits.file_mb``.
         CorruptDocumentError: If it is empty.
     """
-    data = source.data if source.data is not None else _read_file(source.uri, limits)
+    data = source.data if source.data is not None else _read_file(source, limits)
     check_size(len(data), source.uri, limits)
     media_type = registry.base_type(source.media_type or registry.detect(data, source.uri))
     return LoadedSource(
@@ -73,10 +73,12 @@ def check_size(size: int, uri: str, limits: LimitSettings) -> None:
         )
 
 
-def _read_file(uri: str, limits: LimitSettings) -> bytes:
+def _read_file(source: Source, limits: LimitSettings) -> bytes:
+    uri = source.uri  # what messages name; where ``path`` lies is nobody's business
     try:
+        place = uri if source.path is None else source.path
         # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
-        descriptor = os.open(uri, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:  # noqa: PTH123 - from a descriptor
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):

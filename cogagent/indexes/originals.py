@@ -41,6 +41,13 @@ class Originals:
                 remedy="Ingest it again with parse.keep_originals on.",
             ) from error
 
+    def size(self, content: str) -> int | None:
+        """How many bytes they are; ``None`` if they are not kept."""
+        try:
+            return self._path(content).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def has(self, content: str) -> bool:
         """Whether the bytes are kept."""
         return self._path(content).exists()

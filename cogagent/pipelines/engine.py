@@ -45,6 +45,7 @@ from cogagent.planners.base import Planner
 from cogagent.planners.factory import make_planner
 from cogagent.planners.rules import RulePlanner
 from cogagent.reading.grids.answerer import GridAnswerer
+from cogagent.reading.passage import Passage
 from cogagent.reading.reader import ExtractiveReader
 from cogagent.retrievers.image import ImageRetriever
 from cogagent.retrievers.mixed import MixedRetriever
@@ -94,6 +95,21 @@ class Engine:
         )
         self._making = threading.RLock()
         self._outside = self._from_outside(tools)
+
+    def warm(self) -> None:
+        """Load the models that questions need, so that none has to wait for them.
+
+        Raises:
+            ModelError: If one does not load.
+        """
+        self.text_embedder.embed(["Is it warm?"], query=True)
+        self.image_embedder.embed_texts(["warm"])
+        self.planner(None)
+        self.composer(model=self.answer_model)
+        if self.answer_model is None:
+            # What the reader needs beside the embedder is loaded with its first passage.
+            self._reader.read("Who lit it?", [Passage("Ada Byron lit it in 1843.")])
+        _ = self.planner_model
 
     @cached_property
     def parsers(self) -> ParserPool:

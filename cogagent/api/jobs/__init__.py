@@ -1,0 +1,1 @@
+"""Work that outlives a request: ingests and batches, their queue, files and processes."""

@@ -1,0 +1,152 @@
+"""A worker process: ``python -m cogagent.api.jobs.worker --home DIR``.
+
+It waits for jobs that are due and does them. It opens the home only when there
+is one, so that an idle worker costs little. It ends with its parent, and on
+SIGTERM parks the job at hand for another worker to go on with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from cogagent.agent import CogAgent
+from cogagent.api.jobs.runners import Runner
+from cogagent.config import Settings, load_settings
+from cogagent.errors import CogAgentError
+from cogagent.indexes.catalogue import Catalogue
+
+_NICENESS = 10
+_PR_SET_PDEATHSIG = 1
+_POLL = 0.2
+"""Seconds between two looks for jobs."""
+_REAP = 1.0
+"""Seconds between two looks for workers that died."""
+STUCK = 70
+"""Exit status where work went on after it was told to end."""
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Work until told to stop, or until the parent is gone."""
+    options = _options()
+    _tie_to(options.parent)
+    os.nice(_NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    try:
+        settings = _settings(options)
+        _log(settings)
+        return work(options.home, settings, options.parent)
+    except CogAgentError as error:
+        log.error("the worker ends: %s", error)  # noqa: TRY400 - it says all
+        return 1
+
+
+def work(home: Path, settings: Settings, parent: int | None) -> int:
+    """Do the jobs of a home as they become due, until SIGTERM.
+
+    Raises:
+        StorageError: If the catalogue cannot be used.
+    """
+    with ExitStack() as stack:
+        home.mkdir(parents=True, exist_ok=True)
+        catalogue = Catalogue(home / "catalogue.sqlite")
+        stack.callback(catalogue.close)
+        opened: list[CogAgent] = []
+
+        def agent() -> CogAgent:
+            if not opened:
+                opened.append(stack.enter_context(CogAgent(home, settings)))
+            return opened[0]
+
+        runner = stack.enter_context(
+            Runner(catalogue, home, settings, agent, on_stuck=lambda: os._exit(STUCK))
+        )
+        signal.signal(signal.SIGTERM, lambda *_: runner.stopping.set())
+        _serve(runner, parent)
+    return 0
+
+
+def _serve(runner: Runner, parent: int | None) -> None:
+    looked = 0.0
+    while not runner.stopping.is_set():
+        if parent is not None and os.getppid() != parent:
+            return
+        if time.monotonic() - looked > _REAP:
+            looked = time.monotonic()
+            runner.reap()
+            runner.tidy()
+        if not (runner.is_due() and runner.run_one()):
+            runner.stopping.wait(_POLL)
+
+
+def packed(settings: Settings) -> bytes:
+    """Settings with their secrets, for a worker's stdin."""
+    return json.dumps(_plain(settings.model_dump())).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m cogagent.api.jobs.worker")
+    parser.add_argument("--home", type=lambda given: Path(given).expanduser().absolute())
+    parser.add_argument("--parent", type=int, help="process id to end with")
+    parser.add_argument("--settings-on-stdin", action="store_true")
+    options = parser.parse_args()
+    if options.home is None:
+        parser.error("--home is needed")
+    return options
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    if not options.settings_on_stdin:
+        return load_settings(options.home)
+    return Settings(**json.loads(sys.stdin.buffer.readline()))
+
+
+def _log(settings: Settings) -> None:
+    from cogagent.api.logs import configure
+
+    configure(settings.service.log)
+
+
+def _tie_to(parent: int | None) -> None:
+    """Die with the parent, whatever ends it."""
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before this could be noticed
+        os._exit(1)
+    if sys.platform != "linux":
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_REAP)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
