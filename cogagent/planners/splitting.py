@@ -139,8 +139,9 @@ def split_question(question: str) -> list[str]:
     if len(question) > LONG:
         return [question]
     comparison = _COMPARE.search(question) or _EITHER.search(question)
-    if comparison:
-        return [question, comparison["first"].strip(), comparison["second"].strip()]
+    sides = [comparison[side].strip() for side in ("first", "second")] if comparison else []
+    if sides and all(sides):
+        return [question, *sides]
     parts = [part.strip(" ,;?") for part in _TWO_QUESTIONS.split(question)]
     parts = [f"{part}?" for part in parts if len(part.split()) > 2]
     return parts if 1 < len(parts) <= _MOST_PARTS else [question]

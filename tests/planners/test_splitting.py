@@ -159,6 +159,10 @@ def test_a_way_that_is_filled_in_keeps_the_rest(question: str) -> None:
         )
 
 
+def test_a_comparison_without_a_side_is_none() -> None:
+    assert split_question(", , or who") == [", , or who"]
+
+
 @given(st.lists(st.sampled_from("who what and or ; ? , the dam Ada built, which".split())))
 def test_split_loses_no_question(words: list[str]) -> None:
     question = " ".join(words)
