@@ -1,8 +1,10 @@
-"""Writes ``cli.md`` and ``settings.md`` from the program itself: ``make docs``."""
+"""Writes ``cli.md``, ``settings.md`` and ``openapi.json`` from the program: ``make docs``."""
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,18 @@ def settings_page() -> str:
     )
 
 
+def openapi_page() -> str:
+    """The OpenAPI document of the service."""
+    from cogagent import CogAgent, Settings
+    from cogagent.api.app import make_app
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        CogAgent(home=Path(folder) / "home", settings=Settings()) as agent,
+    ):
+        return json.dumps(make_app(agent).openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
 def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, command
     for name, entry in getattr(command, "commands", {}).items():
@@ -71,7 +85,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
             yield prefix + name, str(field.get_default(call_default_factory=True)), meaning
 
 
-PAGES = {"cli.md": cli_page, "settings.md": settings_page}
+PAGES = {"cli.md": cli_page, "settings.md": settings_page, "openapi.json": openapi_page}
 
 if __name__ == "__main__":
     for page, write in PAGES.items():

@@ -14,7 +14,7 @@ from tests.test_agent import write_pdf
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("page", ["cli.md", "settings.md"])
+@pytest.mark.parametrize("page", ["cli.md", "settings.md", "openapi.json"])
 def test_the_reference_pages_are_up_to_date(page: str) -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None

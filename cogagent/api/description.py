@@ -14,7 +14,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
 
 from cogagent.api import payloads
-from cogagent.api.examples import EXAMPLES
+from cogagent.api.examples import examples
+from cogagent.api.openai.examples import EXAMPLES as OPENAI
 from cogagent.api.payloads import Given
 from cogagent.types import Record
 
@@ -25,6 +26,12 @@ _DESCRIPTION = """\
 Pages count from 1; boxes are `[x0, y0, x1, y1]` in fractions of the page, from its upper left
 corner. Lists come in pages: `next` of one is `after` of the following. Errors are problem
 documents (RFC 9457), told apart by `code`; OpenAI's routes have OpenAI's errors."""
+_OTHERS = {
+    "Box": "`[x0, y0, x1, y1]` in fractions of the page, from its upper left corner.",
+    "SmartResize": "`[least, most, step]`: to how many pixels a picture is brought, and sides to "
+    "multiples of what.",
+}
+"""What schemas are that are no models of ours."""
 _METHODS = ("get", "put", "post", "delete", "patch")
 _REF = "#/components/schemas/"
 
@@ -45,9 +52,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
         _tell_headers(found)
         _describe_fields(schemas)
         _prune(found)
-        for name, schema in schemas.items():
-            if name in EXAMPLES and "examples" not in schema:
-                schema["examples"] = [EXAMPLES[name]]
+        for name, text in _OTHERS.items():
+            schemas[name].setdefault("description", text)
+        for name in schemas:
+            if name.startswith("Page_"):
+                schemas[name].setdefault("description", "A part of a list.")
+        for name, example in {**examples(), **OPENAI}.items():
+            if name in schemas:
+                schemas[name].setdefault("examples", [example])
         app.openapi_schema = found
     return app.openapi_schema
 

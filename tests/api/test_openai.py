@@ -97,7 +97,9 @@ def test_usage_counts_what_was_said(client, shared):
 
 def test_a_stream_adds_up_to_the_whole(client):
     whole = client.chat.completions.create(model=MODEL, messages=user(QUESTION))
-    chunks = list(client.chat.completions.create(model=MODEL, messages=user(QUESTION), stream=True))
+    chunks = list(
+        client.chat.completions.create(model=MODEL, messages=user(QUESTION), stream=True)
+    )
     deltas = [chunk.choices[0].delta for chunk in chunks]
     assert deltas[0].role == "assistant"
     assert all(chunk.usage is None for chunk in chunks)
@@ -197,10 +199,11 @@ def test_a_follow_up_is_understood_from_the_messages_before_it(client):
 def test_a_message_that_is_sent_back_whole_tells_its_short_answer(client):
     first = client.chat.completions.create(model=MODEL, messages=user(QUESTION))
     told = [*user(QUESTION), first.choices[0].message]
+    told[1].cogagent["short"] = "Grace Hopper"  # what was said, not what was found
     again = client.chat.completions.create(
         model=MODEL, messages=[*told, *user("What else did she build?")]
     )
-    assert again.choices[0].message.cogagent["resolved"] == "What else did Ada Lowell build?"
+    assert again.choices[0].message.cogagent["resolved"] == "What else did Grace Hopper build?"
 
 
 def test_a_picture_belongs_to_the_question(client, shared):
@@ -268,7 +271,7 @@ NO_PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,!
         ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
         ({"response_format": {"type": "json_object"}}, "response_format.type"),
         ({"messages": []}, "messages"),
-        ({"messages": user("a") + [{"role": "assistant", "content": "b"}]}, "messages"),
+        ({"messages": [*user("a"), {"role": "assistant", "content": "b"}]}, "messages"),
         ({"messages": user([NO_PICTURE])}, "messages"),
         ({"messages": user([{"type": "image_url", "image_url": {"url": "/etc/passwd"}}])},
          "messages"),
@@ -289,7 +292,9 @@ def test_what_cannot_be_done_as_asked_is_a_bad_request(client, changes, param):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("model", ["gpt-4", "cogagent/", "cogagent/nothing", "cogagents", "cogagent"])
+@pytest.mark.parametrize(
+    "model", ["gpt-4", "cogagent/", "cogagent/nothing", "cogagents", "cogagent"]
+)
 def test_an_unknown_model_is_not_found(client, model, stream):
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model=model, messages=user(QUESTION), stream=stream)
@@ -311,6 +316,28 @@ def test_pictures_are_not_fetched_unless_that_is_allowed(client):
     with pytest.raises(openai.UnprocessableEntityError) as caught:
         client.chat.completions.create(model=MODEL, messages=user(parts))
     assert caught.value.code == "web_refused"
+
+
+def test_pictures_are_fetched_where_that_is_allowed(shared: CogAgent):
+    from cogagent.retrievers.web.fetching import Fetched
+
+    class Fetching:
+        def get(self, url: str) -> Fetched:
+            return Fetched(url, "image/png", picture("red"))
+
+    app = make_app(shared, open_door=True)
+    app.state.parts.__dict__["fetching"] = Fetching()
+    question = "Which picture looks like this one?"
+    parts = [
+        {"type": "text", "text": question},
+        {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+    ]
+    with running(app) as server, client_of(server) as ours:
+        found = ours.chat.completions.create(model=MODEL, messages=user(parts))
+    assert (
+        found.choices[0].message.content
+        == shared.ask(question, [picture("red")], collection="dams").text
+    )
 
 
 @pytest.mark.parametrize(
@@ -349,6 +376,57 @@ def test_a_stream_that_fails_midway_raises_in_the_client(server, client, shared,
         client.chat.completions.create(model=MODEL, messages=user(QUESTION))
     assert (caught.value.status_code, caught.value.code) == (503, "model_service")
     assert caught.value.type == "server_error"
+
+
+def test_a_reader_who_leaves_ends_the_run():
+    from cogagent.api.openai.following import following
+    from cogagent.types import TokenEvent
+
+    seen: list[str] = []
+
+    async def events() -> Any:
+        try:
+            yield TokenEvent(text="a")
+            await asyncio.sleep(60)
+        finally:
+            seen.append("ended")
+
+    async def work() -> list[Any]:
+        made = following(events(), 0.01)
+        found = [await anext(made), await anext(made)]
+        await made.aclose()
+        return found
+
+    assert asyncio.run(work()) == [TokenEvent(text="a"), None]
+    assert seen == ["ended"]
+
+
+def test_what_a_run_raises_comes_through():
+    from cogagent.api.openai.following import following
+    from cogagent.errors import QueueFullError
+
+    async def events() -> Any:
+        raise QueueFullError("full.")
+        yield  # a generator
+
+    async def work() -> None:
+        await anext(following(events(), 1.0))
+
+    with pytest.raises(QueueFullError):
+        asyncio.run(work())
+
+
+def test_a_question_too_many_is_told_to_come_again(shared: CogAgent):
+    from cogagent.api.turnstile import Turnstile
+
+    app = make_app(shared, open_door=True)
+    app.state.parts.__dict__["turnstile"] = Turnstile(1, -1)
+    with running(app) as server, client_of(server) as ours:
+        for stream in (False, True):
+            with pytest.raises(openai.RateLimitError) as caught:
+                ours.chat.completions.create(model=MODEL, messages=user(QUESTION), stream=stream)
+            assert caught.value.code == "queue_full"
+            assert int(caught.value.response.headers["retry-after"]) >= 1
 
 
 # --- models ----------------------------------------------------------------
@@ -439,7 +517,9 @@ def test_keys_are_asked_for_and_become_typed_errors(shared: CogAgent, shared_key
         assert [one.id for one in ours.models.list()] == ["cogagent/dams"]
         for model in ("cogagent/ships", "cogagent/nothing"):
             with pytest.raises(openai.NotFoundError) as hidden:
-                ours.chat.completions.create(model=model, messages=user("What is the boat called?"))
+                ours.chat.completions.create(
+                    model=model, messages=user("What is the boat called?")
+                )
             assert SECRET not in str(hidden.value)
         with pytest.raises(openai.PermissionDeniedError):
             ours.files.create(file=b"a", purpose="user_data", extra_body={"collection": "dams"})

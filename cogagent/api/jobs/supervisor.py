@@ -188,10 +188,12 @@ class _Place:
         self._begun = time.monotonic()
 
     def end(self, status: int | None) -> None:
-        """It died."""
-        sound = time.monotonic() - self._begun > _SOUND
-        self._pause = _FIRST_PAUSE if sound else min(2 * self._pause, _LONGEST_PAUSE)
-        self.due = time.monotonic() + self._pause
+        """It died, or did not start."""
+        now = time.monotonic()
+        if self.process is not None and now - self._begun > _SOUND:
+            self._pause = _FIRST_PAUSE
+        self.due = now + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self.process = None
         self._restarts += 1
         self._status = status

@@ -18,6 +18,7 @@ from cogagent.api.openai.refusals import unsupported
 from cogagent.api.parts import Parts
 from cogagent.api.routes.base import IdempotencyKey, Reader, Writer, parts_of
 from cogagent.api.session import Session
+from cogagent.errors import ConflictError
 
 router = new_router()
 
@@ -126,8 +127,12 @@ def _submit(parts: Parts, session: Session, form: Form, key: str | None) -> File
         raise
     job = desk.submit_ingest(session.caller, collection, [upload], key)
     (item,) = desk.items(session.caller, job.id)
-    assert item.document is not None
-    return Cabinet(parts, session).get(item.document)
+    found = None if item.document is None else Cabinet(parts, session).find(item.document)
+    if found is None:  # it was uploaded under this key before, and deleted since
+        raise ConflictError(
+            "the file of this idempotency key was deleted.", remedy="Use a new key to upload it."
+        )
+    return found
 
 
 def _upload(form: Form) -> tuple[str, Upload]:

@@ -89,7 +89,7 @@ class Cabinet:
         while len(found) <= wanted:
             ids = self._log.ids(after, _AT_ONCE, collection)
             for after in ids:
-                file = self._find(after)
+                file = self.find(after)
                 if file is not None and purpose in (None, file.purpose):
                     found.append(file)
             if len(ids) < _AT_ONCE:
@@ -108,10 +108,19 @@ class Cabinet:
         Raises:
             NotFoundError: If it is not there.
         """
-        found = self._find(file)
+        found = self.find(file)
         if found is None:
             raise no_file(file)
         return found
+
+    def find(self, file: str) -> FileObject | None:
+        """One file; ``None`` if it is not there."""
+        document, upload = self._document(file), self._log.find(file)
+        if document is not None:
+            return self._of_document(document, upload)
+        if upload is None or (upload.state == "done" and not self._members(upload, 1)):
+            return None  # it was deleted since
+        return self._of_upload(upload)
 
     def delete(self, file: str) -> None:
         """Delete a file, be it read, waiting or failed; of an archive, all that came in it.
@@ -148,14 +157,6 @@ class Cabinet:
         except FileNotFoundError:
             pass  # it is kept only while the job may need it
         raise NotFoundError(f"the bytes of the file {file!r} are not kept.")
-
-    def _find(self, file: str) -> FileObject | None:
-        document, upload = self._document(file), self._log.find(file)
-        if document is not None:
-            return self._of_document(document, upload)
-        if upload is None or (upload.state == "done" and not self._members(upload, 1)):
-            return None  # it was deleted since
-        return self._of_upload(upload)
 
     def _document(self, file: str) -> Document | None:
         try:
@@ -219,12 +220,14 @@ class Cabinet:
             return 0
 
     def _call_off(self, file: str, upload: Uploaded) -> None:
-        if not upload.alone or upload.job_state == "running":
-            raise ConflictError(
-                f"the file {file!r} is being read, or is to be with others.",
-                remedy=f"Cancel the job {upload.job}, or wait until it is over.",
-            )
-        self._jobs.cancel(self._session.caller, upload.job)
+        if upload.alone and upload.job_state == "queued":
+            job = self._jobs.cancel(self._session.caller, upload.job)
+            if job.state == "cancelled":
+                return  # else a worker took it in this very moment
+        raise ConflictError(
+            f"the file {file!r} is being read, or is to be with others.",
+            remedy=f"Cancel the job {upload.job}, or wait until it is over.",
+        )
 
 
 def no_file(file: str) -> NotFoundError:

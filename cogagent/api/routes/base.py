@@ -41,6 +41,7 @@ LastEventId = Annotated[
     Header(max_length=12, pattern=r"^[0-9]*$", description="The last `id:` that was received."),
 ]
 
+EVENT_STREAM = "text/event-stream"
 _ALWAYS = (400, 401, 403, 404, 422, 429, 500, 503)
 
 
@@ -97,14 +98,26 @@ def gives(
     found: dict[int | str, dict[str, Any]] = {
         status: {
             "description": HTTPStatus(status).phrase,
-            "content": {
-                kind: {"schema": schema_of(one, "serialization")} for kind, one in held.items()
-            },
+            "content": {kind: {"schema": _held(kind, one)} for kind, one in held.items()},
         }
     }
     if tagged:
         found[304] = {"description": "What the caller has still holds."}
     return {**found, **problems(*failures)}
+
+
+def _held(media: str, model: Any) -> dict[str, Any]:
+    schema = schema_of(model, "serialization")
+    if media != EVENT_STREAM:
+        return schema
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+    text = {"type": "string"}
+    return {
+        "type": "object",
+        "description": "One of its events.",
+        "required": ["data"],
+        "properties": {"event": text, "id": text, "data": data},
+    }
 
 
 def parts_of(request: Request) -> Parts:
