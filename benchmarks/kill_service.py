@@ -44,6 +44,8 @@ LONGEST = 10.0
 """Seconds of one life of the service, at most."""
 PATIENCE = 300.0
 """Seconds for what is left when nobody kills any more."""
+SETTLED = 10.0
+"""Seconds in which a worker starts and puts in order what killed ones left."""
 AGAIN = 0.2
 """Of acknowledged requests that are sent once more all the same."""
 FILES = 3
@@ -100,6 +102,7 @@ def main() -> None:
         settle(service, work)
         ask_again(service.url, work)
         seconds = time.perf_counter() - started
+        service.live(SETTLED)
         ended = service.stop()
     wrong = Counter(amiss(folder / "home", work))
     wrong["the service ended otherwise than by 0"] += ended != 0
@@ -109,9 +112,9 @@ def main() -> None:
         f"{len(work.uploads)} uploads, {len(work.questions)} asks, {len(work.batches)} batches",
         {"wrong": sum(wrong.values()), "seconds": seconds, **work.seen, **+wrong},
     )
-    shutil.rmtree(folder)
     if sum(wrong.values()):
-        sys.exit(1)
+        sys.exit(f"look at {folder}")
+    shutil.rmtree(folder)
 
 
 # --- the work --------------------------------------------------------------
@@ -379,7 +382,9 @@ def amiss(home: Path, work: Work) -> dict[str, int]:
     found["files left"] = sum(
         1 for part in ("uploads", "workers") for path in (home / part).rglob("*") if path.is_file()
     )
-    found["temporary files left"] = sum(1 for _ in home.rglob("*.tmp"))
+    # Of index files, which are derived, those that are ten minutes old go with the next save.
+    left = [path for path in home.rglob("*.tmp") if path.parent.name != "indexes"]
+    found["temporary files left"] = len(left)
     return dict(found)
 
 
@@ -409,9 +414,10 @@ def jobs(agent: CogAgent, work: Work) -> dict[str, int]:
     found["jobs lost"] = len(named.keys() - {job.id for job in known})
     for job in known:
         items = queue.items(job.id, limit=1_000_000)
-        ends = [event.type for event in queue.events(job.id, limit=10_000)].count("finished")
+        events = Counter(event.type for event in queue.events(job.id, limit=10_000))
+        work.seen["jobs killed"] += events["waiting"] > 0
         found["jobs that are not done"] += job.state != "done"
-        found["jobs that ended not once"] += ends != 1
+        found["jobs that ended not once"] += events["finished"] != 1
         found["jobs of another size"] += len(items) != sizes.get(named.get(job.id, ""), -1)
         found["items that are not done"] += sum(item.state != "done" for item in items)
         if job.kind == "ingest":

@@ -385,6 +385,9 @@ class Document(Record):
     metadata: Mapping[str, MetaValue] = Field(default_factory=dict)
     version: int = 1
     enabled: bool = True
+    added: str | None = None
+    """When this version came in: UTC, ISO 8601; ``None`` where an older version of this
+    package read it."""
     principals: tuple[str, ...] = ()
     """Who may see it; none: everybody who may use the collection."""
     unseen: int = 0

@@ -159,7 +159,8 @@ _trace = Trace(
 )  # fmt: skip
 _document = Document(
     id=_DOCUMENT, uri="note:dam", content="", title="Kestrel Dam", media_type="application/pdf",
-    pages=1, collection="default", metadata={"year": 1931}, principals=("engineering",),
+    pages=1, collection="default", metadata={"year": 1931}, added=_AT,
+    principals=("engineering",),
 )  # fmt: skip
 _element = Element(
     kind="image", text="A dam between two hills.", page=1, box=_BOX, order=3, look="photograph",

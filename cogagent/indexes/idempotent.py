@@ -118,9 +118,7 @@ class Idempotent:
     def forget(self, owner: str, key: str) -> None:
         """Forget one response."""
         with self._catalogue.transaction() as connection:
-            connection.execute(
-                "DELETE FROM idempotent WHERE owner = ? AND key = ?", (owner, key)
-            )
+            connection.execute("DELETE FROM idempotent WHERE owner = ? AND key = ?", (owner, key))
 
     def _oldest(self) -> str:
         return (self._clock() - KEPT).isoformat()

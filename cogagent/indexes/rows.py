@@ -19,7 +19,7 @@ CHUNK = "c.element, c.kind, c.text, c.page, c.context, c.caption, c.words, c.x0,
 
 _DOCUMENT = (
     "id", "uri", "content", "title", "media_type", "pages", "collection", "metadata", "version",
-    "enabled", "principals", "unseen",
+    "enabled", "added", "principals", "unseen",
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def documents(
     """The first ``limit`` documents ``d`` that fulfil a condition, by uri; -1 for all."""
     rows = connection.execute(
         "SELECT d.id, d.uri, d.content, d.title, d.media_type, d.pages, c.name, "
-        "d.metadata, d.version, d.enabled, "
+        "d.metadata, d.version, d.enabled, d.added, "
         "(SELECT json_group_array(principal) FROM document_principals WHERE document = d.id), "
         "(SELECT count(*) FROM elements e WHERE e.document = d.id AND e.unseen) FROM documents d "
         f"JOIN collections c ON c.id = d.collection WHERE {where} ORDER BY d.uri LIMIT ?",

@@ -2,6 +2,8 @@
 
 INSERT INTO meta VALUES ('home', lower(hex(randomblob(16))));  -- goes into the ids of documents
 
+ALTER TABLE documents ADD COLUMN added TEXT;   -- when this version came in: UTC, ISO 8601
+
 CREATE TABLE document_principals (
     document TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
     principal TEXT NOT NULL,                   -- a document without any is seen by all

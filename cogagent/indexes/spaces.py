@@ -6,6 +6,8 @@ import hashlib
 import re
 import sqlite3
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,8 @@ from cogagent.indexes.vectors import FaissIndex, Ids, Vectors
 TILES = "tiles of "
 """With which the names begin of indexes of parts of pictures; the space's name follows."""
 
+_ABANDONED = 600.0
+"""Seconds after which nobody writes a file any more."""
 _FILE = re.compile(r"(?P<stem>\d+-[0-9a-f]{12})\.(?P<generation>\d+)\.faiss")
 
 
@@ -118,6 +122,7 @@ class Spaces:
             for other in self._files(stem):
                 if other[0] < reached:
                     other[1].unlink(missing_ok=True)
+            self._sweep(stem)
 
     def forget(self, collection: int) -> None:
         """Drop a deleted collection's indexes and files."""
@@ -135,6 +140,13 @@ class Spaces:
                 return index, saved
             path.unlink(missing_ok=True)
         return FaissIndex(dim), -1
+
+    def _sweep(self, stem: str) -> None:
+        """Remove what writes left that were killed; younger ones may be under way."""
+        for path in self._folder.glob(f"{stem}.*.tmp"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED:
+                    path.unlink()
 
     def _files(self, stem: str) -> list[tuple[int, Path]]:
         found = []

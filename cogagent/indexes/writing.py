@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cogagent.indexes.lexical import LexicalIndex
@@ -127,11 +128,11 @@ class Writer:
         if old:
             self.remove(document)
         self._connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 document, self._collection, entry.uri, entry.content, entry.recipe, entry.title,
                 entry.media_type, entry.pages, json.dumps(dict(entry.metadata)), version + 1,
-                enabled,
+                enabled, datetime.now(UTC).isoformat(timespec="milliseconds"),
             ),
         )  # fmt: skip
         self._connection.executemany(

@@ -151,9 +151,7 @@ def test_a_page_is_a_picture_and_so_is_a_part_of_it(client, shared):
 def test_elements_come_in_pages(client, shared):
     dam = next(one for one in shared.documents.list("dams") if one.uri == "test:dam.pdf")
     found = items(client, f"/v1/documents/{dam.id}/elements", limit=1)
-    assert found == [
-        one.model_dump(mode="json") for one in shared.documents.elements(dam.id)
-    ]
+    assert found == [one.model_dump(mode="json") for one in shared.documents.elements(dam.id)]
 
 
 # --- uploads and jobs ------------------------------------------------------
@@ -255,12 +253,18 @@ def test_a_batch_is_uploaded_answered_and_fetched(client):
     assert answers[0].answer is not None
     assert answers[0].answer.short == "engineer Ada Lowell"
     problem(client.post("/v1/batches", json=lines), 415, "unsupported_media_type")
-    problem(
-        client.post(
-            "/v1/batches", content=b"{nope", headers={"Content-Type": "application/x-ndjson"}
-        ),
-        422, "input",
-    )  # fmt: skip
+    jsonl = {"Content-Type": "application/x-ndjson"}
+    problem(client.post("/v1/batches", content=b"{}", headers=jsonl), 404, "not_found")
+
+
+def test_a_batch_with_a_malformed_line_is_refused_and_the_line_named(client):
+    sent = client.post(
+        "/v1/batches",
+        params={"collection": "dams"},
+        content=b'{"question": "Who finished Kestrel Dam?"}\n{nope\n',
+        headers={"Content-Type": "application/jsonl"},
+    )
+    assert "line 2" in problem(sent, 422, "input")["detail"]
 
 
 # --- search and ask --------------------------------------------------------

@@ -20,6 +20,7 @@ _UNDO = {
         ALTER TABLE old_turns RENAME TO turns;
         DROP INDEX traces_owner;
         ALTER TABLE traces DROP COLUMN owner;
+        ALTER TABLE documents DROP COLUMN added;
         DELETE FROM meta WHERE key = 'home';
     """,
     3: "DROP TABLE tiles;",

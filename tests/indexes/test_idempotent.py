@@ -10,7 +10,7 @@ from cogagent.errors import ConflictError, StorageError
 from cogagent.indexes.idempotent import KEPT, Idempotent
 from cogagent.indexes.runs import TraceEntry
 from cogagent.indexes.store import Store
-from tests.conftest import entry_of
+from tests.conftest import make_entry
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ def test_a_key_is_forgotten_after_a_day(store: Store) -> None:
 
 
 def test_an_answer_goes_with_a_document_that_it_quotes(store: Store) -> None:
-    (document,) = store.put("default", [entry_of("note:1")])
+    (document,) = store.put("default", [make_entry("note:1", "A text.")])
     kept = Idempotent(store.catalogue)
     keep(kept, documents=[document])
     keep(kept, "other", documents=["doc-else"])
@@ -70,7 +70,7 @@ def test_an_answer_goes_with_a_document_that_it_quotes(store: Store) -> None:
 
 def test_an_answer_goes_with_its_collection(store: Store) -> None:
     store.create_collection("more")
-    (document,) = store.put("more", [entry_of("note:1")])
+    (document,) = store.put("more", [make_entry("note:1", "A text.")])
     kept = Idempotent(store.catalogue)
     keep(kept, documents=[document])
     store.delete_collection("more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -79,3 +80,10 @@ def is_alive(folder: Path, name: str) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what dead processes left in a folder."""
+    with suppress(FileNotFoundError):
+        for entry in folder.iterdir():
+            is_alive(folder, entry.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cogagent.agent import CogAgent
-from cogagent.api.jobs.alive import Alive, is_alive
+from cogagent.api.jobs.alive import Alive, is_alive, sweep
 from cogagent.api.jobs.answering import BatchRun
 from cogagent.api.jobs.behalf import restored
 from cogagent.api.jobs.fetching import Fetching
@@ -123,6 +123,7 @@ class Runner:
         if time.monotonic() - self._tidied < _TIDY_SECONDS and self._tidied:
             return
         self._tidied = time.monotonic()
+        sweep(workers_folder(self._home))
         service = self._settings.service
         tidy(self._claims, self._uploads, self._home, service.jobs_kept, service.retry_hours)
 

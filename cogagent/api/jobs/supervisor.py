@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from cogagent.api.jobs.runners import claims_of
+from cogagent.api.jobs.alive import sweep
+from cogagent.api.jobs.runners import claims_of, workers_folder
 from cogagent.api.jobs.worker import packed
 from cogagent.config import Settings
 from cogagent.errors import CogAgentError
@@ -167,6 +168,7 @@ class Supervisor:
     def _reap(self, *, blame: bool) -> None:
         try:
             self._claims.reap(blame=blame)
+            sweep(workers_folder(self._home))
         except CogAgentError as error:
             log.warning("the jobs of dead workers were not taken back: %s", error)
 

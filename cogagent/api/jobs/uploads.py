@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, NoReturn
 
-from cogagent.api.jobs.alive import Alive, is_alive
+from cogagent.api.jobs.alive import Alive, is_alive, sweep
 from cogagent.errors import DiskFullError, LimitExceededError, StorageError
 
 _PIECE = 1 << 20
@@ -113,6 +113,7 @@ class Uploads:
         ]
         for entry in gone:
             entry.unlink(missing_ok=True)
+        sweep(self._folder / _MAKERS)
         return len(gone)
 
     def close(self) -> None:

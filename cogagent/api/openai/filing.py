@@ -175,10 +175,11 @@ class Cabinet:
 
     def _of_document(self, document: Document, upload: Uploaded | None) -> FileObject:
         waits = upload is not None and upload.state == "queued"
+        came = document.added if upload is None else upload.created
         return FileObject(
             id=document.id,
             bytes=self._session.size(document.id) or 0,
-            created_at=0 if upload is None else _seconds(upload.created),
+            created_at=0 if came is None else _seconds(came),
             filename=filename_of(document.uri, document.title),
             purpose=str(document.metadata.get("purpose", DEFAULT_PURPOSE)),
             status="uploaded" if waits else "processed",
