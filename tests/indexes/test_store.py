@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -181,6 +182,19 @@ def test_index_files_follow_the_catalogue(tmp_path: Path) -> None:
     reopened = open_store(home)
     assert sorted(nearest(reopened, "alpha beta gamma")) == ["b", "c"]
     reopened.close()
+
+
+def test_what_a_killed_save_left_is_removed_later(store: Store) -> None:
+    store.put("default", [make_entry("a", "alpha")])
+    store.save("default")
+    saved = min((store.home / "indexes").glob("*.faiss"))
+    old, young = (saved.with_name(f"{saved.name}.{n}.tmp") for n in (1, 2))
+    for left in (old, young):
+        left.touch()
+    os.utime(old, (0, 0))
+    store.put("default", [make_entry("b", "beta")])
+    store.save("default")
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage" * 100])

@@ -12,7 +12,7 @@ from cogagent.api.envelopes import Envelope
 from cogagent.api.payloads import schema_of
 from cogagent.api.routes.base import Route
 
-_ALWAYS = (400, 401, 403, 404, 422, 429, 500, 503)
+_ALWAYS = (400, 401, 403, 404, 414, 422, 429, 500, 503)
 _JSON = "application/json"
 
 AGENT = "cogagent"

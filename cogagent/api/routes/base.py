@@ -42,7 +42,7 @@ LastEventId = Annotated[
 ]
 
 EVENT_STREAM = "text/event-stream"
-_ALWAYS = (400, 401, 403, 404, 422, 429, 500, 503)
+_ALWAYS = (400, 401, 403, 404, 414, 422, 429, 500, 503)
 
 
 class Route(APIRoute):
