@@ -650,6 +650,10 @@ class Collections:
         """All collections, by name, with how much of each may be seen."""
         return self._store.collections(principals)
 
+    def has(self, name: str) -> bool:
+        """Whether there is one of that name."""
+        return self._store.has_collection(name)
+
     def create(self, name: str) -> None:
         """Make a collection; nothing happens if it is there."""
         self._store.create_collection(name)

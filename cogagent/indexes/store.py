@@ -128,6 +128,10 @@ class Store:
         )
         return [Collection(name=name, documents=count, pages=pages) for name, count, pages in rows]
 
+    def has_collection(self, name: str) -> bool:
+        """Whether there is a collection of that name."""
+        return self._find_collection(name) is not None
+
     def create_collection(self, name: str) -> None:
         """Make a collection; nothing happens if it is there.
 

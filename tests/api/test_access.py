@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,9 @@ import pytest
 from cogagent import CogAgent
 from cogagent.api import access
 from cogagent.api.access import network, session_of
-from cogagent.errors import UnauthenticatedError
+from cogagent.api.callers import Caller
+from cogagent.api.session import Session
+from cogagent.errors import NotFoundError, UnauthenticatedError
 from cogagent.indexes.keys import KeyRing
 from tests.api.conftest import Keys
 from tests.api.service_kit import ELSEWHERE, call, small_app
@@ -247,3 +250,17 @@ def test_the_document_names_the_scope_of_each_operation(agent: CogAgent) -> None
     ):
         security = document["paths"][path][method]["security"]
         assert security == [{"bearer": [scope]}, {"x-api-key": [scope]}]
+
+
+def test_a_collection_that_is_not_there_tells_of_no_other(tmp_path: Path) -> None:
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.collections.create("secret-project")
+        key = Caller("key", "k", frozenset({"read"}), collections=frozenset({"mine"}))
+        session = Session(agent, key)
+        for asked in (session.asearch("x", collection="mine"), session.aask("x", collection="mine")):
+            with pytest.raises(NotFoundError) as error:
+                asyncio.run(asked)
+            assert "secret" not in str(error.value)
+            assert str(tmp_path) not in str(error.value)
+        with pytest.raises(NotFoundError):
+            session.astream("x", collection="mine")
