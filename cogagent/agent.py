@@ -24,7 +24,7 @@ from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 from cogagent.config import Settings, default_home, load_settings
 from cogagent.documents.walk import walk
@@ -58,6 +58,7 @@ from cogagent.types import (
     Failure,
     IngestReport,
     Progress,
+    Raster,
     Source,
     as_source,
 )
@@ -161,6 +162,27 @@ class CogAgent:
     ingest = synced(aingest)
     """:meth:`aingest`, waited for."""
 
+    def ingest_read(
+        self,
+        sources: Sequence[Source],
+        collection: str,
+        on_progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+        retry_failed: bool = False,
+    ) -> IngestReport:
+        """:meth:`ingest` of Sources as they are, in this thread; folders are not walked.
+
+        Args:
+            sources: Each one file, its uri only a name.
+            collection: Made if missing.
+            on_progress: As for :meth:`ingest`.
+            cancelled: Asked between pages: what was stored by then stays.
+            retry_failed: Read what failed in the same way before once more.
+        """
+        return self._engine.ingestor().run(
+            sources, collection, on_progress, cancelled, retry=retry_failed
+        )
+
     def reindex(self, on_progress: Callable[[Progress], None] | None = None) -> IngestReport:
         """Embed everything in the home anew, with the embedders of the settings."""
         return self._loop.run(self._blocking(self._engine.reindex, on_progress))
@@ -231,6 +253,7 @@ class CogAgent:
         history: Sequence[Turn] | None = None,
         principals: Principals | None = None,
         owner: str = "",
+        asked: str | None = None,
     ) -> Answer:
         """Answer a question from a collection, with citations.
 
@@ -250,6 +273,7 @@ class CogAgent:
             history: Earlier questions and answers, in place of what the home has kept.
             principals: As for :meth:`search`.
             owner: Whose trace and conversation it is, by a name of yours.
+            asked: A name of yours for the request, by which its trace can be found again.
 
         Raises:
             InputError: If the question is empty or too long, a picture unreadable, or a
@@ -259,7 +283,7 @@ class CogAgent:
         """
         request = Request(
             question, images, collection, planner, budget or Budget(), filters, strict, choices,
-            conversation, history, principals, owner,
+            conversation, history, principals, owner, asked,
         )  # fmt: skip
         async with aclosing(asking(self._engine, request, self._blocking)) as events:
             return await answer_of(events)
@@ -281,6 +305,7 @@ class CogAgent:
         history: Sequence[Turn] | None = None,
         principals: Principals | None = None,
         owner: str = "",
+        asked: str | None = None,
     ) -> AsyncIterator[Event]:
         """The events of an answer as it is made; takes what :meth:`ask` takes.
 
@@ -288,7 +313,7 @@ class CogAgent:
         """
         request = Request(
             question, images, collection, planner, budget or Budget(), filters, strict, choices,
-            conversation, history, principals, owner,
+            conversation, history, principals, owner, asked,
         )  # fmt: skip
         try:
             async with aclosing(asking(self._engine, request, self._blocking)) as events:
@@ -453,6 +478,17 @@ class CogAgent:
 
         return Image.fromarray(self._engine.pages.region(document, page, box, dpi).pixels)
 
+    def picture(self, picture: Any) -> Raster:
+        """A picture for a question, decoded; it is taken wherever a picture is.
+
+        Args:
+            picture: A path, bytes or a PIL image.
+
+        Raises:
+            InputError: If it is of another kind, or cannot be read.
+        """
+        return self._engine.pictures([picture])[0]
+
     def evidence(self, evidence: str) -> Evidence:
         """A piece of evidence that :meth:`search` found, by its id, without score.
 
@@ -602,6 +638,17 @@ class Documents:
         """One document by id."""
         return self._store.document(document, principals)
 
+    def some(
+        self, documents: Iterable[str], principals: Principals | None = None
+    ) -> Mapping[str, Document]:
+        """Those of some documents that are there, by id."""
+        return self._store.documents_by_id(documents, principals)
+
+    def is_whole(self, collection: str, uri: str, content: str) -> bool:
+        """Whether a document is there, made of the bytes with that sha256, and all looked at."""
+        known = self._store.known(collection, uri)
+        return known is not None and known.content == content and not self._store.unseen(known.id)
+
     def id(self, collection: str, uri: str) -> str:
         """The id that a document has, or will have when it is ingested."""
         return self._store.document_id(collection, uri)
@@ -614,9 +661,21 @@ class Documents:
         """
         return self._store.originals.fetch(self._store.document(document).content)
 
+    def open_original(self, document: str) -> BinaryIO:
+        """The same as a file, to be read bit by bit; the caller closes it.
+
+        Raises:
+            NotFoundError: Likewise.
+        """
+        return self._store.originals.open(self._store.document(document).content)
+
     def size(self, document: str) -> int | None:
         """How many bytes were ingested; ``None`` if the home keeps no originals."""
-        return self._store.originals.size(self._store.document(document).content)
+        return self.size_of(self._store.document(document))
+
+    def size_of(self, document: Document) -> int | None:
+        """:meth:`size`, of one that is at hand."""
+        return self._store.originals.size(document.content)
 
     def elements(self, document: str) -> Iterator[Element]:
         """What was found in a document, in reading order."""
@@ -658,9 +717,26 @@ class Collections:
         """Make a collection; nothing happens if it is there."""
         self._store.create_collection(name)
 
-    def delete(self, name: str) -> None:
-        """Delete a collection with its documents."""
-        self._store.delete_collection(name)
+    def require(self, name: str) -> None:
+        """Refuse a name that no collection has.
+
+        Raises:
+            NotFoundError: If there is none; it lists those there are.
+        """
+        self._store.collection_id(name)
+
+    def delete(self, name: str, principals: Principals | None = None) -> None:
+        """Delete a collection with its documents.
+
+        Args:
+            name: Its name.
+            principals: As for :meth:`CogAgent.search`.
+
+        Raises:
+            NotFoundError: If there is none of that name.
+            ForbiddenError: If it holds documents that they may not see; nothing is deleted.
+        """
+        self._store.delete_collection(name, principals)
 
 
 class Traces:
@@ -671,16 +747,23 @@ class Traces:
         self._runs = agent._engine.store.runs
 
     def list(
-        self, limit: int = 50, owner: str | None = None, before: str = ""
+        self,
+        limit: int = 50,
+        owner: str | None = None,
+        before: tuple[str, str] | None = None,
     ) -> Sequence[TraceEntry]:
         """The newest traces, the newest first.
 
         Args:
             limit: How many.
             owner: Only theirs; ``None`` for all.
-            before: Only those older than the trace of this id.
+            before: Only those older than the trace of this ``at`` and ``id``, which may be gone.
         """
         return self._runs.traces(limit, owner=owner, before=before)
+
+    def asked(self, asked: str, owner: str = "") -> str | None:
+        """The id of an owner's newest trace of the request of that name, if there is one."""
+        return self._runs.asked(asked, owner)
 
     def entry(self, trace: str) -> tuple[TraceEntry, Sequence[str]]:
         """A trace's line in the list, and the ids of the documents that it quotes."""

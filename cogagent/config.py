@@ -318,7 +318,7 @@ class ServiceSettings(_Group):
     upload_files: int = Field(default=1000, ge=1)
     """Files of one upload."""
     body_mb: int = Field(default=64, ge=1)
-    """Size of a request that is no upload, with the pictures in it, MiB."""
+    """Size of a request that may have pictures in it, MiB; any other has 8 at most."""
     body_seconds: float = Field(default=30.0, gt=0)
     """Longest silence while a request is sent."""
     fetch_urls: bool = False

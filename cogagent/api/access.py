@@ -24,7 +24,7 @@ from starlette import types as asgi
 from starlette.datastructures import Headers
 
 from cogagent.api.callers import LOCAL, Caller, Scope
-from cogagent.api.rates import Rates
+from cogagent.api.rates import MOST_AT_ONCE, AtOnce, Rates
 from cogagent.api.session import Session
 from cogagent.errors import BusyError, UnauthenticatedError
 from cogagent.indexes.keys import ApiKey, looks_like_key
@@ -36,7 +36,9 @@ PROBES = frozenset({"/healthz", "/readyz"})
 """What is answered without a key, and not audited."""
 
 _FAILURES = 10
-"""Keys that do not hold, a minute and address."""
+"""Wrong secrets, a minute, address and id of a key."""
+_UNKNOWN = 300
+"""Keys whose ids are unknown, a minute and address: they cost little."""
 _WAITING = 64
 """Keys that wait for the slow hash; each costs some 50 ms and 64 MiB."""
 
@@ -68,6 +70,8 @@ class Gate:
         self._app = app
         self._parts = parts
         self._failures = Rates(_FAILURES)
+        self._unknown = Rates(_UNKNOWN)
+        self._open = AtOnce(MOST_AT_ONCE // 2)
         self._checking = asyncio.Lock()
         self._waiting = 0
 
@@ -79,10 +83,13 @@ class Gate:
         if scope["type"] == "http" and not is_probe(scope):
             caller = await self._caller(scope)
             # Before the rate: what is refused then is still known to be theirs.
-            found = Session(self._parts.agent, caller, self._parts.turnstile)
+            found = Session(self._parts.agent, caller, self._parts.turns)
             scope.setdefault("state", {}).update(caller=caller, session=found)
             if caller.owner:
                 self._parts.rates.take(caller.owner)
+                with self._open.one(caller.owner):
+                    await self._app(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: asgi.Scope) -> Caller:
@@ -104,11 +111,17 @@ class Gate:
     async def _checked(self, given: str, scope: asgi.Scope) -> ApiKey:
         """The key by its slow hash, one at a time; who fails often has to wait.
 
-        An address that failed too often can still use keys that are known already.
+        An address that failed too often with one key can still use all others, and that one
+        too if it is known already.
         """
         address = network(scope)
-        if self._failures.wait(address):
-            self._failures.take(address)  # says how long
+        named = self._parts.keys.named(given)
+        if named is None:
+            self._unknown.take(address)
+            return self._parts.keys.check(given)  # refuses it, and hashes nothing
+        tried = f"{address} {named}"
+        if self._failures.wait(tried):
+            self._failures.take(tried)  # says how long
         if self._waiting >= _WAITING:
             raise BusyError("many API keys are being checked at present.")
         self._waiting += 1
@@ -117,9 +130,9 @@ class Gate:
                 keys = self._parts.keys
                 if (known := keys.remembered(given)) is not None:
                     return known
-                self._failures.take(address)
+                self._failures.take(tried)
                 key = await asyncio.to_thread(keys.check, given)
-                self._failures.give_back(address)
+                self._failures.give_back(tried)
                 return key
         finally:
             self._waiting -= 1

@@ -13,6 +13,7 @@ from cogagent.api.bodies import BodyLimits
 from cogagent.api.cutting import Cutting
 from cogagent.api.description import describe
 from cogagent.api.guards import guards
+from cogagent.api.heads import Heads
 from cogagent.api.lifespan import lifespan, open_mcp
 from cogagent.api.logs import RequestLog
 from cogagent.api.openai import router as openai
@@ -40,6 +41,7 @@ def make_app(agent: CogAgent, *, open_door: bool = False) -> FastAPI:
             Middleware(Slashes),
             *guards(parts),
             Middleware(BodyLimits, settings=parts.settings),
+            Middleware(Heads),
         ],
         redirect_slashes=False,  # a redirect would go where the Host header says
         docs_url=None,  # they load scripts from elsewhere

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import to_json
 
 from cogagent.api.parts import Parts
 from cogagent.api.problems import RequestError
+from cogagent.api.quoting import documents_of, sight
 from cogagent.api.session import Session
 from cogagent.api.streaming import Runs
 from cogagent.api.views import AskRequest
-from cogagent.errors import NotFoundError
-from cogagent.indexes.idempotent import Idempotent, key_taken
+from cogagent.errors import NotFoundError, StorageError
+from cogagent.indexes.idempotent import KEPT, Idempotent, key_taken
 from cogagent.indexes.writing import is_own
 from cogagent.planners.base import Turn
 from cogagent.types import Answer, DoneEvent, Event
 
+log = logging.getLogger(__name__)
 _SOON = 2.0
 """Seconds after which to ask again for an answer that is on its way."""
 
@@ -51,8 +56,9 @@ class Asks:
         if key is None:
             return _json(await session.aask(given.question, **keywords(given)))
         with self._claimed(session, key, given) as request:
-            answer = await session.aask(given.question, **keywords(given))
-            return await asyncio.to_thread(self._keep, session, key, request, answer)
+            asked = _name(key, request)
+            answer = await session.aask(given.question, asked=asked, **keywords(given))
+            return await asyncio.to_thread(self._settle, session, key, request, answer)
 
     def stream(self, session: Session, given: AskRequest, key: str | None) -> AsyncIterator[Event]:
         """The events of an answer.
@@ -60,8 +66,11 @@ class Asks:
         Raises:
             QueueFullError: If there are too many questions.
         """
-        events = session.astream(given.question, **keywords(given))
-        return events if key is None else self._kept(session, key, given, events)
+        if key is None:
+            return session.astream(given.question, **keywords(given))
+        asked = _name(key, digest(given))
+        events = session.astream(given.question, asked=asked, **keywords(given))
+        return self._kept(session, key, given, events)
 
     async def _kept(
         self, session: Session, key: str, given: AskRequest, events: AsyncIterator[Event]
@@ -70,7 +79,7 @@ class Asks:
             async with aclosing(events) as closing:  # type: ignore[type-var] # it is a generator
                 async for event in closing:
                     if isinstance(event, DoneEvent):
-                        await asyncio.to_thread(self._keep, session, key, request, event.answer)
+                        await asyncio.to_thread(self._settle, session, key, request, event.answer)
                     yield event
 
     def _earlier(self, session: Session, key: str, request: str) -> bytes | None:
@@ -78,22 +87,41 @@ class Asks:
         self._refuse_twice(owner, key, request)
         found = self._idempotent.find(owner, key, request)
         if found is None:
-            return None
-        try:
-            for document in found.documents:
-                session.document(document)
-        except NotFoundError:  # what it says is no longer the caller's to see
+            return self._made(session, key, request)
+        if not sight(session)(found.documents):  # what it says is no longer the caller's to see
             self._idempotent.forget(owner, key)
             return None
         return found.body
 
+    def _made(self, session: Session, key: str, request: str) -> bytes | None:
+        """The answer that was made and could not be kept: its trace has it."""
+        trace = session.agent.traces.asked(_name(key, request), session.caller.owner)
+        if trace is None:
+            return None
+        try:
+            found = session.trace(trace)
+        except NotFoundError:  # what it says is no longer the caller's to see
+            return None
+        age = datetime.now(UTC) - datetime.fromisoformat(found.at)
+        answer = found.whole_answer() if age < KEPT else None
+        return None if answer is None else self._settle(session, key, request, answer)
+
+    def _settle(self, session: Session, key: str, request: str, answer: Answer) -> bytes:
+        """Keep an answer; it is not lost if that fails."""
+        try:
+            return self._keep(session, key, request, answer)
+        except StorageError as error:
+            log.warning("an answer is not kept under its Idempotency-Key: %s", error)
+            return _json(answer)
+
     def _keep(self, session: Session, key: str, request: str, answer: Answer) -> bytes:
-        quoted = {found.document_id for found in answer.evidence}
-        quoted |= {found.document_id for found in answer.citations}
+        documents = documents_of(session.agent, answer)
+        if answer.trace is None and answer.conversation is not None:
+            turns = session.agent.conversations.get(answer.conversation, session.caller.owner)
+            documents |= {one for turn in turns for one in filter(is_own, turn.documents)}
         return self._idempotent.keep(
-            session.caller.owner, key, request, _json(answer), set(filter(is_own, quoted)),
-            answer.trace,
-        )  # fmt: skip
+            session.caller.owner, key, request, _json(answer), documents, answer.trace
+        )
 
     @contextmanager
     def _claimed(self, session: Session, key: str, given: AskRequest) -> Iterator[str]:
@@ -132,6 +160,11 @@ def keywords(given: AskRequest) -> dict[str, Any]:
             Turn(question=turn.question, answer=turn.answer) for turn in given.history
         ]
     return found
+
+
+def _name(key: str, request: str) -> str:
+    """Of a question under a key, by which its trace is found."""
+    return hashlib.sha256(json.dumps([key, request]).encode()).hexdigest()
 
 
 def digest(given: AskRequest) -> str:

@@ -14,6 +14,9 @@ MIB = 1 << 20
 _LEAST_RATE = 1024
 """Bytes a second that a body has to bring once its first ``body_seconds`` are over."""
 _UPLOADS = b"multipart/form-data"
+_WITH_PICTURES = frozenset({"/v1/ask", "/v1/search", "/v1/chat/completions", "/v1/batches"})
+_PLAIN_MB = 8
+"""Size of any other body, which is text alone."""
 _TARGET = 8192
 """Bytes of the longest path with its query."""
 
@@ -39,12 +42,19 @@ class BodyLimits:
             raise RequestError(414, "uri_too_long", "the address is too long.")
         headers = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        limit = self._settings.upload_mb if kind == _UPLOADS else self._settings.body_mb
+        limit = self._limit(scope["path"], kind)
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit * MIB:
             raise _too_large(limit)
         bounded = _Bounded(receive, limit, self._settings.body_seconds)
         await self._app(scope, bounded.receive, send)
+
+    def _limit(self, path: str, kind: bytes) -> int:
+        """The most that a body may have, MiB."""
+        if kind == _UPLOADS:
+            return self._settings.upload_mb
+        most = self._settings.body_mb
+        return most if path in _WITH_PICTURES else min(most, _PLAIN_MB)
 
 
 class _Bounded:

@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cogagent.api.rates import MOST_AT_ONCE
+
 _HEADER_SECONDS = 20.0
 """Time for the head of a request, from its first byte, or from the connection on."""
 
@@ -17,9 +19,25 @@ class PatientProtocol(H11Protocol):
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for a request."""
+        """Begin to wait for a request, unless its address has enough connections already."""
         super().connection_made(transport)
-        self._expect()
+        if self._is_one_too_many():
+            transport.close()
+        else:
+            self._expect()
+
+    def _is_one_too_many(self) -> bool:
+        if self.client is None:
+            return False
+        address, trusted = self.client[0], self.config.forwarded_allow_ips or ()
+        if address in trusted:  # many people come through a proxy
+            return False
+        theirs = sum(
+            one.client is not None and one.client[0] == address
+            for one in self.connections
+            if isinstance(one, PatientProtocol)
+        )
+        return theirs > MOST_AT_ONCE // 2
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""

@@ -32,6 +32,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if parts.settings.workers:
             await asyncio.to_thread(parts.workers.start)
             running.push_async_callback(asyncio.to_thread, parts.workers.stop)
+        running.push_async_callback(asyncio.to_thread, parts.turns.close)
         running.callback(parts.jobs.close)
         running.push_async_callback(app.state.asks.runs.close)
         await running.enter_async_context(app.state.mcp.open())
@@ -43,7 +44,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def open_mcp(app: FastAPI) -> None:
     """Let an application speak MCP, at ``/mcp``."""
-    app.state.mcp = mcp.Door()
+    parts: Parts = app.state.parts
+    app.state.mcp = mcp.Door(parts.settings.body_mb << 20)
     app.router.add_route(mcp.PATH, app.state.mcp, include_in_schema=False)
 
 

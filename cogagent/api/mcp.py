@@ -21,12 +21,14 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent, ToolAnnotations
 from pydantic import BaseModel, Field, TypeAdapter
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from cogagent.api.access import session_of
+from cogagent.api.problems import RequestError
 from cogagent.api.session import Session
-from cogagent.api.views import SearchResult
+from cogagent.api.views import SearchResult, picture_bytes
 from cogagent.errors import CogAgentError, InputError, NotFoundError
 from cogagent.geometry import FULL_PAGE, Box, make_box
 from cogagent.indexes.filters import Filters
@@ -57,6 +59,7 @@ _SIDE = 2000
 """Pixels of the longer side of a region that is drawn to be read."""
 _PAGE_INCHES = 11.0
 _LEAST_DPI, _MOST_DPI = 150, 400
+_MOST_IMAGES = 4
 _QUOTED = 300
 """Characters of a passage in the short text of a search."""
 
@@ -107,6 +110,17 @@ Within = Annotated[
 ]
 DocumentId = Annotated[str, Field(description="Its id, the `document_id` of evidence.")]
 PageNumber = Annotated[int, Field(ge=1, description="From 1.")]
+_ENCODED = "in base64, or as a `data:` URI with it"
+ImageGiven = Annotated[
+    str | None, Field(description=f"A picture to find similar ones to, {_ENCODED}.")
+]
+ImagesGiven = Annotated[
+    list[str] | None,
+    Field(
+        max_length=_MOST_IMAGES,
+        description=f"Pictures that belong to the question, {_ENCODED}.",
+    ),
+]
 BoxGiven = Annotated[
     list[Annotated[float, Field(ge=0.0, le=1.0)]],
     Field(
@@ -146,6 +160,9 @@ class Door:
 
     The caller of a tool is that of the request's API key.
 
+    Args:
+        most_bytes: Of one request, with the pictures in it.
+
     Attributes:
         path: Of its route, as the logs name it.
         operation_id: Likewise.
@@ -154,7 +171,8 @@ class Door:
     path = PATH
     operation_id = "mcp"
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._handle: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
 
     @asynccontextmanager
@@ -167,6 +185,7 @@ class Door:
             streamable_http_path=PATH,
             json_response=True,
             stateless_http=True,
+            max_request_body_size=self._most_bytes,
             transport_security=unchecked,
         )
         async with server.session_manager.run():
@@ -185,7 +204,49 @@ class Door:
             return
         session_of(scope).require("read")
         assert self._handle is not None, "the application's lifespan has not begun"
-        await self._handle(scope, receive, send)
+        await _until_gone(self._handle, scope, receive, send)
+
+
+async def _until_gone(
+    handle: Callable[[Scope, Receive, Send], Awaitable[None]],
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Let a request be handled, and cancel that if the client leaves before the reply begins."""
+    body = await Request(scope, receive).body()
+    left, begun = asyncio.Event(), False
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        if messages:
+            return messages.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def sent(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+        if not begun:  # else what sends the reply sees to it; it may be at its end
+            work.cancel()
+
+    work = asyncio.ensure_future(handle(scope, received, sent))
+    watching = asyncio.create_task(watch())
+    try:
+        await asyncio.wait((work,))
+    finally:
+        for task in (work, watching):
+            task.cancel()
+        await asyncio.wait((work, watching))
+    if work.cancelled():
+        raise RequestError(408, "client_gone", "the client left before the answer.")
+    work.result()
 
 
 async def serve_stdio(session: Session) -> None:
@@ -203,8 +264,11 @@ class _Tools:
 
     async def search(
         self,
-        query: Annotated[str, Field(max_length=4000, description="Words to search for.")],
         context: Context[Any, Any],
+        query: Annotated[
+            str, Field(max_length=4000, description="Words to search for, a picture, or both.")
+        ] = "",
+        image: ImageGiven = None,
         k: Annotated[int, Field(ge=1, le=50, description="How many results.")] = 10,
         modality: Annotated[
             Literal["text", "image", "all"],
@@ -213,14 +277,19 @@ class _Tools:
         collection: Collection = None,
         document: Within = None,
     ) -> CallToolResult:
-        """Find passages, tables and pictures that bear on a query, the best first.
+        """Find passages, tables and pictures that bear on words or a picture, the best first.
 
         Each result has the id of its document, the page, the box on it and the text.
         """
         session = self._session(context)
         name = await _collection(session, collection)
         found = await session.asearch(
-            query, k, modality, collection=name, filters=_within(document)
+            query,
+            k,
+            modality,
+            next(iter(_pictures([image] if image else [])), None),
+            collection=name,
+            filters=_within(document),
         )
         return _result(SearchResult(items=tuple(found)), _listed(found))
 
@@ -228,6 +297,7 @@ class _Tools:
         self,
         question: Annotated[str, Field(max_length=20_000, description="In plain words.")],
         context: Context[Any, Any],
+        images: ImagesGiven = None,
         collection: Collection = None,
         document: Within = None,
         choices: Annotated[
@@ -256,6 +326,7 @@ class _Tools:
         name = await _collection(session, collection)
         answer = await session.aask(
             question,
+            images=_pictures(images or []),
             collection=name,
             choices=choices,
             conversation=conversation,
@@ -376,6 +447,18 @@ async def _collection(session: Session, name: str | None) -> str:
 
 def _within(document: str | None) -> Filters | None:
     return None if document is None else {"document": document}
+
+
+def _pictures(given: Sequence[str]) -> list[bytes]:
+    """The bytes of pictures.
+
+    Raises:
+        InputError: If one comes as something else.
+    """
+    try:
+        return [picture_bytes(text) for text in given]
+    except ValueError as error:
+        raise InputError(f"{error}.", remedy=f"Send it {_ENCODED}.") from error
 
 
 def _read(session: Session, document: str, page: int) -> PageText:

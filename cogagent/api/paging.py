@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
@@ -14,6 +15,10 @@ from cogagent.errors import InputError
 from cogagent.types import Record
 
 T = TypeVar("T")
+
+_NUMBER = re.compile("[0-9]{1,16}")
+_LARGEST = 1 << 53
+"""Of numbers in cursors: more than there can be entries, and none that breaks the catalogue."""
 
 MOST = 200
 Limit = Annotated[int, Query(ge=1, le=MOST, description="Entries of a page, at most.")]
@@ -53,11 +58,37 @@ def position(kind: str, given: str) -> str:
     except (ValueError, TypeError, binascii.Error):
         found, key = "", None
     if found != kind or not isinstance(key, str):
-        raise InputError(
-            "the cursor is none of this list's.",
-            remedy="Pass `next` of the page before as `after`.",
-        )
+        raise _strange()
     return key
+
+
+def number(kind: str, given: str) -> int:
+    """The number that a cursor stands behind; 0 at the beginning.
+
+    Raises:
+        InputError: If it is none of a list of this kind.
+    """
+    key = position(kind, given)
+    if not key:
+        return 0
+    if not (_NUMBER.fullmatch(key) and int(key) <= _LARGEST):
+        raise _strange()
+    return int(key)
+
+
+def pair(kind: str, given: str) -> tuple[str, str] | None:
+    """The two texts, of which the first has no blank, that a cursor stands behind.
+
+    Returns:
+        ``None`` at the beginning.
+
+    Raises:
+        InputError: If it is none of a list of this kind.
+    """
+    first, _, second = position(kind, given).partition(" ")
+    if given and not (first and second):
+        raise _strange()
+    return (first, second) if given else None
 
 
 def page(kind: str, found: Sequence[T], limit: int, key: Callable[[T], str]) -> Page[T]:
@@ -74,3 +105,10 @@ def page_of(
     behind = position(kind, after)
     rest = [item for item in everything if not behind or key(item) > behind]
     return page(kind, rest[: limit + 1], limit, key)
+
+
+def _strange() -> InputError:
+    return InputError(
+        "the cursor is none of this list's.",
+        remedy="Pass `next` of the page before as `after`.",
+    )

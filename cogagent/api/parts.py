@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from cogagent.agent import CogAgent
 from cogagent.api.callers import Caller
@@ -13,6 +14,7 @@ from cogagent.api.jobs.fetching import Fetching
 from cogagent.api.jobs.supervisor import Supervisor
 from cogagent.api.probes import Readying
 from cogagent.api.rates import Rates
+from cogagent.api.turns import Turns
 from cogagent.api.turnstile import Turnstile
 from cogagent.config import ServiceSettings
 from cogagent.indexes.audit import AuditLog
@@ -51,6 +53,10 @@ class Parts:
         """The API keys."""
         return KeyRing(self.catalogue)
 
+    def may(self, caller: Caller) -> Callable[[], bool]:
+        """A function that tells whether a caller who came in may still be here."""
+        return partial(self.keys.holds, caller.owner)
+
     @cached_property
     def readying(self) -> Readying:
         """Finds out whether the service is ready."""
@@ -75,6 +81,11 @@ class Parts:
     def turnstile(self) -> Turnstile:
         """Where questions wait for their turn."""
         return Turnstile(self.settings.asks, self.settings.waiting)
+
+    @cached_property
+    def turns(self) -> Turns:
+        """All lines to wait in: that of questions, and the others."""
+        return Turns(self.turnstile, max(4, self.agent.settings.threads()))
 
     def uploaded(self, caller: Caller) -> UploadLog:
         """What a caller sees of documents and of uploads that are not documents yet."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from fastapi import Request
@@ -11,10 +12,19 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from cogagent.api.problems import RequestError
+from cogagent.api.problems import SHOWN, RequestError
 
 M = TypeVar("M", bound=BaseModel)
 Mode = Literal["validation", "serialization"]
+
+_SMALL = 256 << 10
+"""Bytes of a body that is read at once; a larger one is read on a thread."""
+_MOST_MARKS = 200_000
+"""Of values, names and brackets of one body."""
+_MOST_NAMES = 1000
+"""Of one object."""
+_MOST_FAULTS = 5000
+"""Of one body: of more it is only told how many."""
 
 PLACEHOLDER = "x-type"
 DECLARED: dict[str, tuple[Any, Mode]] = {}
@@ -34,7 +44,11 @@ def json_body(model: type[M]) -> Callable[[Request], Awaitable[M]]:
 
     async def read(request: Request) -> M:
         require_type(request, "application/json")
-        return checked(model, parsed(await request.body()))
+        body = await request.body()
+        if len(body) <= _SMALL:
+            return checked(model, parsed(body))
+        # Others are answered meanwhile.
+        return await asyncio.to_thread(lambda: checked(model, parsed(body)))
 
     return read
 
@@ -83,8 +97,9 @@ def parsed(body: bytes) -> Any:
 
     Raises:
         RequestError: 400, if it is no JSON, or is nested too deeply, or holds numbers or
-            characters that nothing can be done with.
+            characters that nothing can be done with, or more values than anything takes.
     """
+    _refuse_crowded(body)
     try:
         plain = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -102,10 +117,37 @@ def checked(model: type[M], plain: Any) -> M:
     try:
         return model.model_validate(plain)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError(
-            [{**fault, "loc": ("body", *fault["loc"])} for fault in faults]
-        ) from error
+            [{**fault, "loc": ("body", *fault["loc"])} for fault in _faults(error)]
+        ) from None  # it holds the whole body
+
+
+def _faults(error: ValidationError) -> Sequence[Mapping[str, Any]]:
+    """Those that are shown: pydantic makes an object of each, or of none."""
+    count = error.error_count()
+    if count > _MOST_FAULTS:
+        return [{"loc": (), "msg": f"it has {count} faults", "type": "faults"}]
+    return error.errors(include_url=False, include_context=False, include_input=False)[:SHOWN]
+
+
+def _refuse_crowded(body: bytes) -> None:
+    """Refuse what would fill the memory with small objects, before any is made.
+
+    Names, texts, commas and brackets outside of texts are counted: there are no fewer of
+    them than values.
+    """
+    if sum(map(body.count, (b'"', b",", b"[", b"{"))) <= _MOST_MARKS:
+        return
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    texts = plain.count(b'"') // 2
+    if texts <= _MOST_MARKS:
+        outside = b"".join(plain.split(b'"')[::2])
+        if texts + sum(map(outside.count, (b",", b"[", b"{"))) <= _MOST_MARKS:
+            return
+    raise RequestError(
+        400, "bad_json", "the body has more values than are taken.",
+        remedy="Send less at a time.",
+    )  # fmt: skip
 
 
 def _refuse_unsound(plain: Any) -> None:
@@ -113,6 +155,10 @@ def _refuse_unsound(plain: Any) -> None:
     while left:
         value = left.pop()
         if isinstance(value, dict):
+            if len(value) > _MOST_NAMES:
+                raise RequestError(
+                    400, "bad_json", f"an object has more than {_MOST_NAMES} names."
+                )
             left += value.keys()
             left += value.values()
         elif isinstance(value, list):

@@ -53,7 +53,7 @@ _STATUS: dict[type[CogAgentError], int] = {
 }
 """Of a class that is not named, that of its nearest base."""
 
-_SHOWN = 20
+SHOWN = 20
 """Faults of one request that are listed."""
 
 
@@ -193,7 +193,7 @@ async def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = tuple(
         Fault(at=tuple(map(_place, item["loc"])), message=clean(str(item["msg"])))
-        for item in error.errors()[:_SHOWN]
+        for item in error.errors()[:SHOWN]
     )
     first = f"{'.'.join(map(str, faults[0].at))}: {faults[0].message}" if faults else "it is empty"
     return _response(

@@ -1,18 +1,56 @@
-"""How often somebody may come: a bucket that fills evenly, one number a name."""
+"""How often somebody may come, and how many requests of theirs may be open at once."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from cachetools import LRUCache
 
 from cogagent.errors import RateLimitError
 
+MOST_AT_ONCE = 1000
+"""Connections; more are told to come again. A process may have few more open files. Nobody,
+be it a key or an address, has more than half of them."""
 _MINUTE = 60.0
 _REMEMBERED = 65_536
 """Names whose buckets are kept; what was not heard of for longest is forgotten first."""
+
+
+class AtOnce:
+    """Bounds how many requests of each name are open; for one event loop.
+
+    Args:
+        most: Of one name.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one(self, name: str) -> Iterator[None]:
+        """One request, as long as it is open.
+
+        Raises:
+            RateLimitError: If it is one too many.
+        """
+        if self._open[name] >= self._most:
+            raise RateLimitError(
+                f"{self._most} requests of yours are open already.",
+                remedy="Let some of them end first.",
+                retry_after=1.0,
+            )
+        self._open[name] += 1
+        try:
+            yield
+        finally:
+            self._open[name] -= 1
+            if not self._open[name]:
+                del self._open[name]
 
 
 class Rates:

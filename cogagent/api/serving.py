@@ -1,8 +1,9 @@
 """The service on a port: who may come in, how it starts, and how it stops.
 
 It stops on SIGTERM or SIGINT: nothing more is taken, jobs are parked, questions under way
-may take ``service.shutdown_seconds`` to end and are cut short after that. A second signal
-ends it at once; jobs are taken up again when it starts anew.
+may take ``service.shutdown_seconds`` to end and are cut short after that; some seconds
+later the process ends whatever goes on in it. A second signal ends it at once; jobs are
+taken up again when it starts anew.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -29,14 +31,15 @@ from cogagent.api import logs
 from cogagent.api.app import make_app
 from cogagent.api.connections import PatientProtocol
 from cogagent.api.parts import Parts
+from cogagent.api.rates import MOST_AT_ONCE
 from cogagent.config import ServiceSettings, Settings
 from cogagent.errors import ConfigError
 
 _BACKLOG = 1024
-_MOST_AT_ONCE = 1000
-"""Connections; more are told to come again. A process may have few more open files."""
 _KEPT_ALIVE = 65
 """Seconds for which a connection may be quiet: longer than reverse proxies keep theirs."""
+_PATIENCE = 5.0
+"""Seconds behind ``service.shutdown_seconds`` after which threads are no longer waited for."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger(__name__)
@@ -61,10 +64,12 @@ def serve(
     open_door = may_be_open(service)
     listening = listen(service.host, service.port)
     try:
-        with CogAgent(home, settings) as agent:
+        with ExitStack() as stack, CogAgent(home, settings) as agent:
             app = make_app(agent, open_door=open_door)
             _require_keys(app.state.parts)
-            _Server(app, listening, on_ready).run(sockets=[listening])
+            server = _Server(app, listening, on_ready)
+            stack.callback(server.ended)
+            server.run(sockets=[listening])
     finally:
         listening.close()
 
@@ -146,6 +151,7 @@ class _Server(uvicorn.Server):
         self._parts: Parts = app.state.parts
         self._url = url_of(listening)
         self._on_ready = on_ready
+        self._last: threading.Timer | None = None
         super().__init__(_config(app, self._parts.settings))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -182,6 +188,20 @@ class _Server(uvicorn.Server):
             self._kill_workers()
             os._exit(128 + sig)
         self.should_exit = True
+        wait = self._parts.settings.shutdown_seconds + _PATIENCE
+        self._last = threading.Timer(wait, self._end, (128 + sig,))
+        self._last.daemon = True
+        self._last.start()
+
+    def ended(self) -> None:
+        """Note that nothing goes on any more."""
+        if self._last is not None:
+            self._last.cancel()
+
+    def _end(self, code: int) -> None:
+        log.error("what was under way does not end; the process ends")
+        self._kill_workers()
+        os._exit(code)
 
     def _stop_workers(self) -> None:
         if self._parts.settings.workers:
@@ -205,7 +225,7 @@ def _config(app: FastAPI, service: ServiceSettings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(service.proxies),
         forwarded_allow_ips=list(service.proxies),
-        limit_concurrency=_MOST_AT_ONCE,
+        limit_concurrency=MOST_AT_ONCE,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEPT_ALIVE,
         timeout_graceful_shutdown=wait,

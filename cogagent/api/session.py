@@ -7,13 +7,23 @@ there; what it may see but not do raises :class:`~cogagent.errors.ForbiddenError
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+
+import numpy as np
 
 from cogagent.agent import CogAgent
 from cogagent.api.callers import Caller, Scope, no_collection, no_document
-from cogagent.api.turnstile import Turnstile
+from cogagent.api.turns import Line, Turns
 from cogagent.errors import ForbiddenError, InputError, NotFoundError
 from cogagent.geometry import FULL_PAGE, Box
 from cogagent.indexes.filters import Filters
@@ -37,6 +47,13 @@ from cogagent.types import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Picture = bytes | Callable[[], Awaitable[bytes]]
+"""A picture of a question, or what fetches it once it is the question's turn."""
+
+_SLICE = 32
+_SLICE_CHARACTERS = 100_000
+"""Texts that are embedded at once, and their length."""
+
 
 class Session:
     """A home as one caller sees it.
@@ -46,15 +63,13 @@ class Session:
     Args:
         agent: The home.
         caller: Who asks.
-        turnstile: Where questions wait for their turn; ``None`` where they need not.
+        turns: Where requests wait for their turn; ``None`` where they need not.
     """
 
-    def __init__(
-        self, agent: CogAgent, caller: Caller, turnstile: Turnstile | None = None
-    ) -> None:
+    def __init__(self, agent: CogAgent, caller: Caller, turns: Turns | None = None) -> None:
         self.agent = agent
         self.caller = caller
-        self._turnstile = turnstile
+        self._turns = turns
 
     def require(self, scope: Scope) -> None:
         """Refuse a caller without a scope.
@@ -73,6 +88,12 @@ class Session:
         """
         self.caller.require_collection(name)
         self.caller.require(scope)
+
+    def _require_there(self, collection: str) -> None:
+        """Refuse a collection that is not there; the agent's own error would name all others."""
+        self.require_collection(collection)
+        if not self.agent.collections.has(collection):
+            raise no_collection(collection)
 
     # --- collections -------------------------------------------------------
 
@@ -114,14 +135,11 @@ class Session:
             ForbiddenError: If the caller may not see all that is in it.
         """
         self.require_collection(name, "write")
-        seen = self.collection(name).documents
-        everything = {one.name: one.documents for one in self.agent.collections.list()}
-        if everything.get(name, 0) != seen:
-            raise ForbiddenError(
-                f"the collection {name!r} holds documents that are not yours to delete.",
-                remedy="Delete yours one by one, or ask somebody with the scope admin.",
-            )
-        self.agent.collections.delete(name)
+        self._require_there(name)
+        try:
+            self.agent.collections.delete(name, self.caller.seen_as)
+        except NotFoundError as error:  # somebody was faster
+            raise no_collection(name) from error
 
     # --- documents ---------------------------------------------------------
 
@@ -154,21 +172,31 @@ class Session:
             raise no_document(document)
         return found
 
+    def some_documents(self, documents: Sequence[str]) -> Mapping[str, Document]:
+        """Those of some documents that are there, by id."""
+        self.require("read")
+        found = self.agent.documents.some(documents, self.caller.seen_as)
+        return {key: one for key, one in found.items() if self.caller.may_use(one.collection)}
+
     def elements(self, document: str) -> Iterator[Element]:
         """What was found in a document, in reading order."""
         return self.agent.documents.elements(self.document(document).id)
 
-    def original(self, document: str) -> bytes:
-        """The bytes that were ingested.
+    def original(self, document: str) -> BinaryIO:
+        """The bytes that were ingested, as a file that the caller closes.
 
         Raises:
             NotFoundError: If there is no such document, or the home keeps no originals.
         """
-        return self.agent.documents.original(self.document(document).id)
+        return self.agent.documents.open_original(self.document(document).id)
 
     def size(self, document: str) -> int | None:
         """How many bytes were ingested; ``None`` if the home keeps no originals."""
         return self.agent.documents.size(self.document(document).id)
+
+    def size_of(self, document: Document) -> int | None:
+        """:meth:`size`, of one that this session gave."""
+        return self.agent.documents.size_of(document)
 
     def delete_document(self, document: str) -> None:
         """Delete a document, and what quotes it."""
@@ -236,21 +264,33 @@ class Session:
         collection: str = "default",
         filters: Filters | None = None,
     ) -> list[Evidence]:
-        """The best pieces of evidence; see :meth:`CogAgent.search`."""
-        self.require_collection(collection)
-        return await self.agent.asearch(
-            query, k, modality, image, collection, filters, self.caller.seen_as
-        )
-
-    async def aask(self, question: str, **keywords: Any) -> Answer:
-        """An answer; takes what :meth:`CogAgent.ask` takes, pictures as bytes.
+        """The best pieces of evidence; see :meth:`CogAgent.search`.
 
         Raises:
-            QueueFullError: If too many questions wait already.
+            QueueFullError: If too many searches, or pictures, wait already.
+        """
+        self._require_there(collection)
+
+        async def found(shown: Any) -> list[Evidence]:
+            async with self._turn("searches"):
+                return await self.agent.asearch(
+                    query, k, modality, shown, collection, filters, self.caller.seen_as
+                )
+
+        if image is None or self._turns is None:
+            return await found(image)
+        async with self._turn("pictures"):
+            return await found(await self._turns.run("pictures", self.agent.picture, image))
+
+    async def aask(self, question: str, **keywords: Any) -> Answer:
+        """An answer; takes what :meth:`CogAgent.ask` takes, but pictures as :data:`Picture`.
+
+        Raises:
+            QueueFullError: If too many questions, or pictures, wait already.
         """
         asked = self._asked(keywords)
-        async with self._turn():
-            return await self.agent.aask(question, **asked)
+        async with self._turn("asks"):
+            return await self.agent.aask(question, **await self._shown(asked))
 
     def astream(self, question: str, **keywords: Any) -> AsyncIterator[Event]:
         """The events of an answer as it is made; takes what :meth:`aask` takes.
@@ -259,15 +299,33 @@ class Session:
             QueueFullError: Like other faults of the question at once, not with the first event.
         """
         asked = self._asked(keywords)
-        if self._turnstile is not None:
-            self._turnstile.require_room()
+        if self._turns is not None:
+            self._turns.asks.require_room(self.caller.owner)
         return self._streamed(question, asked)
 
     async def _streamed(self, question: str, asked: dict[str, Any]) -> AsyncIterator[Event]:
-        made = cast("AsyncGenerator[Event, None]", self.agent.astream(question, **asked))
-        async with self._turn(), aclosing(made) as events:
-            async for event in events:
-                yield event
+        async with self._turn("asks"):
+            made = self.agent.astream(question, **await self._shown(asked))
+            async with aclosing(cast("AsyncGenerator[Event, None]", made)) as events:
+                async for event in events:
+                    yield event
+
+    async def _shown(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The same with its pictures fetched, and decoded where that has to wait."""
+        given: Sequence[Picture] = asked.get("images", ())
+        if not given:
+            return asked
+
+        async def fetched(picture: Picture) -> bytes:
+            return picture if isinstance(picture, bytes) else await picture()
+
+        images: list[Any] = list(await asyncio.gather(*map(fetched, given)))
+        if self._turns is not None:
+            async with self._turn("pictures"):
+                # One by one: no more is begun once nobody waits for it.
+                for place, image in enumerate(images):
+                    images[place] = await self._turns.run("pictures", self.agent.picture, image)
+        return asked | {"images": images}
 
     @property
     def text_embedder(self) -> TextEmbedder:
@@ -280,30 +338,46 @@ class Session:
     ) -> tuple[Vectors, list[int]]:
         """Vectors of texts, shape ``(len(texts), dim)``, and how many tokens each text has.
 
+        It takes a turn for some texts after the other, so that a long request keeps nobody
+        waiting for long and ends soon after it is cancelled.
+
         Args:
             texts: Any; what is longer than the embedder reads is cut there.
             query: They are questions.
 
         Raises:
-            QueueFullError: If too many questions wait already.
+            QueueFullError: If too many requests wait already.
             ModelError: If the embedder fails.
         """
         embedder = self.text_embedder
 
-        def embedded() -> tuple[Vectors, list[int]]:
-            return embedder.embed(texts, query=query), embedder.count_tokens(texts)
+        def embedded(some: Sequence[str]) -> tuple[Vectors, list[int]]:
+            return embedder.embed(some, query=query), embedder.count_tokens(some)
 
-        async with self._turn():
-            return await asyncio.to_thread(embedded)
+        vectors: list[Vectors] = []
+        counts: list[int] = []
+        for some in _sliced(texts):
+            if self._turns is None:
+                found, tokens = await asyncio.to_thread(embedded, some)
+            else:
+                async with self._turn("texts", again=bool(counts)):
+                    found, tokens = await self._turns.run("texts", embedded, some)
+            vectors.append(found)
+            counts += tokens
+        if not vectors:
+            return np.empty((0, embedder.dim), np.float32), counts
+        return np.concatenate(vectors), counts
 
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        return nullcontext() if self._turnstile is None else self._turnstile.turn()
+    def _turn(self, line: Line, *, again: bool = False) -> AbstractAsyncContextManager[None]:
+        if self._turns is None:
+            return nullcontext()
+        return self._turns.line(line).turn(self.caller.owner, again=again)
 
     def _asked(self, keywords: dict[str, Any]) -> dict[str, Any]:
         """What the agent is asked with: nothing that is not the caller's to see or to spend."""
-        self.require_collection(keywords.get("collection", "default"))
+        self._require_there(keywords.get("collection", "default"))
         # A path would be one of this machine's; a planner, code of this process.
-        if not all(isinstance(image, bytes) for image in keywords.get("images", ())):
+        if not all(isinstance(one, bytes) or callable(one) for one in keywords.get("images", ())):
             raise InputError("a picture comes as bytes.")
         if not isinstance(keywords.get("planner"), str | None):
             raise InputError("a planner is named.")
@@ -326,12 +400,14 @@ class Session:
 
     # --- traces ------------------------------------------------------------
 
-    def traces(self, limit: int = 50, before: str = "") -> Sequence[TraceEntry]:
+    def traces(
+        self, limit: int = 50, before: tuple[str, str] | None = None
+    ) -> Sequence[TraceEntry]:
         """The caller's newest traces, the newest first.
 
         Args:
             limit: How many.
-            before: Only those older than the trace of this id.
+            before: Only those older than the trace of this ``at`` and ``id``, which may be gone.
         """
         self.require("read")
         owner = None if self.caller.is_admin else self.caller.owner
@@ -367,9 +443,23 @@ class Session:
         self.agent.traces.delete(trace)
 
     async def areplay(self, trace: Trace, planner: str | None = None) -> Answer:
-        """Run a trace again, its tools finding what they found then."""
+        """Run a trace again, its tools finding what they found then, for no more than is allowed.
+
+        Raises:
+            QueueFullError: If too many questions, or pictures, wait already.
+        """
         self.require("read")
-        return await self.agent.traces.areplay(trace, planner, owner=self.caller.owner)
+        trace = trace.model_copy(update={"budget": self.budget(trace.budget)})
+        pictured = self._turn("pictures") if trace.pictures else nullcontext()
+        async with self._turn("asks"), pictured:
+            return await self.agent.traces.areplay(trace, planner, owner=self.caller.owner)
+
+    def _sees(self, document: str) -> bool:
+        try:
+            self.document(document)
+        except NotFoundError:
+            return False
+        return True
 
     def _require_trace(self, trace: str, *, seen: bool = True) -> None:
         self.require("read")
@@ -392,6 +482,8 @@ class Session:
     def conversation(self, name: str) -> Sequence[Turn]:
         """The questions and answers of one of the caller's, the oldest first.
 
+        Those are left out that quote what the caller may no longer see.
+
         Raises:
             NotFoundError: If it is not there.
         """
@@ -399,7 +491,7 @@ class Session:
         turns = self.agent.conversations.get(name, self.caller.owner)
         if not turns:
             raise NotFoundError(f"there is no conversation {name!r}.")
-        return turns
+        return [turn for turn in turns if all(map(self._sees, filter(is_own, turn.documents)))]
 
     def delete_conversation(self, name: str) -> None:
         """Forget one of the caller's.
@@ -409,3 +501,17 @@ class Session:
         """
         self.require("read")
         self.agent.conversations.delete(name, self.caller.owner)
+
+
+def _sliced(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in their order, so many at a time as are embedded in about a second."""
+    some: list[str] = []
+    length = 0
+    for text in texts:
+        if some and (len(some) == _SLICE or length + len(text) > _SLICE_CHARACTERS):
+            yield some
+            some, length = [], 0
+        some.append(text)
+        length += len(text)
+    if some:
+        yield some

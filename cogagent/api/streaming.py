@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import NamedTuple, TypeVar
@@ -21,9 +23,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MEDIA_TYPE = "text/event-stream"
+_WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 """The second keeps reverse proxies from collecting a stream."""
 HEARTBEAT = b": still here\n\n"
+_ASK_AGAIN = 3.0
+"""Seconds after which it is asked again whether a reader may read."""
+May = Callable[[], bool]
+
+
+def _always() -> bool:
+    return True
 
 
 class Frame(NamedTuple):
@@ -227,15 +237,21 @@ class EventStream(StreamingResponse):
         after: The last event that the reader has.
         heartbeat: Longest silence, in seconds.
         headers: Further ones.
+        may: Whether the reader may still read; asked every few seconds.
     """
 
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, run: Run, after: int, heartbeat: float, headers: Mapping[str, str] | None = None
+        self,
+        run: Run,
+        after: int,
+        heartbeat: float,
+        headers: Mapping[str, str] | None = None,
+        may: May = _always,
     ) -> None:
         self._run = run
-        frames = run.follow(after, heartbeat)
+        frames = _while_allowed(run.follow(after, min(heartbeat, _ASK_AGAIN)), heartbeat, may)
         super().__init__(_encoded(frames), headers={**HEADERS, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -247,9 +263,35 @@ class EventStream(StreamingResponse):
             self._run.leave()
 
 
-def frames_stream(frames: AsyncIterator[Frame], heartbeat: float) -> StreamingResponse:
-    """A stream of events that somebody else keeps, such as those of a job."""
-    beating = _with_heartbeat(frames, heartbeat)
+def is_wanted(request: Request) -> bool:
+    """Whether a caller names event streams in ``Accept``, and likes them no less than JSON."""
+    weights = _weights(",".join(request.headers.getlist("accept")))
+    wanted = weights.get(MEDIA_TYPE, 0.0)
+    return wanted > 0 and wanted >= weights.get("application/json", 0.0)
+
+
+def _weights(accept: str) -> dict[str, float]:
+    """The media types of a header ``Accept``, and how much they are liked, 0 to 1."""
+    found: dict[str, float] = {}
+    for entry in accept.split(","):
+        kind, *parameters = (part.strip().lower() for part in entry.split(";"))
+        given = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        found[kind] = float(given) if _WEIGHT.fullmatch(given) else 0.0
+    return found
+
+
+def frames_stream(
+    frames: AsyncIterator[Frame], heartbeat: float, may: May = _always
+) -> StreamingResponse:
+    """A stream of events that somebody else keeps, such as those of a job.
+
+    Args:
+        frames: The events.
+        heartbeat: Longest silence, in seconds.
+        may: Whether the reader may still read; asked every few seconds.
+    """
+    looked_at = _with_heartbeat(frames, min(heartbeat, _ASK_AGAIN))
+    beating = _while_allowed(looked_at, heartbeat, may)
     return StreamingResponse(_encoded(beating), headers=HEADERS, media_type=MEDIA_TYPE)
 
 
@@ -294,6 +336,23 @@ async def _encoded(frames: AsyncIterator[Frame | None]) -> AsyncIterator[bytes]:
     async with aclosing(frames) as closing:  # type: ignore[type-var] # ours are generators
         async for frame in closing:
             yield HEARTBEAT if frame is None else frame.encoded()
+
+
+async def _while_allowed(
+    frames: AsyncIterator[Frame | None], heartbeat: float, may: May
+) -> AsyncIterator[Frame | None]:
+    """The same events until the reader may read no more; ``None`` after so long a silence."""
+    asked = sent = time.monotonic()
+    async with aclosing(frames) as closing:  # type: ignore[type-var] # ours are generators
+        async for frame in closing:
+            now = time.monotonic()
+            if now - asked >= _ASK_AGAIN:
+                asked = now
+                if not await asyncio.to_thread(may):
+                    return
+            if frame is not None or now - sent >= heartbeat:
+                sent = now
+                yield frame
 
 
 async def _with_heartbeat(

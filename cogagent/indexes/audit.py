@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ log = logging.getLogger(__name__)
 _MOST_WAITING = 10_000
 """Lines in memory, if they cannot be written; then the oldest are lost."""
 _LONGEST = 300
+_UNKNOWN = frozenset({401, 429})
+_REFUSED = "(status IN (401, 429) OR (owner = '' AND status >= 400))"
+"""Lines that anybody can cause, without a key or with one used too often."""
+_OTHERS = f"NOT {_REFUSED}"
 _COLUMNS = "at, owner, action, target, status, address, request"
 
 
@@ -48,29 +53,43 @@ class NumberedLine(AuditLine):
 class AuditLog:
     """The audit log of one home; of its lines only the newest are kept.
 
+    Requests that were refused, which anybody can send, are counted for themselves: no number
+    of them takes the place of a line about somebody who was let in.
+
     Args:
         catalogue: Where they are kept.
-        keep: How many.
+        keep: How many; of refused requests as many again.
     """
 
     def __init__(self, catalogue: Catalogue, keep: int) -> None:
         self._catalogue = catalogue
         self._keep = keep
         self._waiting: deque[AuditLine] = deque()
+        self._refused = 0
+        """How many of those that wait are of refused requests."""
+        self._untrimmed = keep
         self._guard = threading.Lock()
 
     def note(self, line: AuditLine) -> None:
         """Remember a line, to be written with the next :meth:`flush`."""
         with self._guard:
+            refused = _is_refused(line)
+            number = self._refused if refused else len(self._waiting) - self._refused
+            lost = number >= _MOST_WAITING
+            if lost:  # of its kind the oldest
+                self._waiting.remove(
+                    next(one for one in self._waiting if _is_refused(one) is refused)
+                )
+            else:
+                self._refused += refused
             self._waiting.append(line)
-            lost = len(self._waiting) > _MOST_WAITING
-            if lost:
-                self._waiting.popleft()
         if lost:
             log.error("a line of the audit log is lost: none can be written")
 
     def write(self, line: AuditLine) -> None:
-        """Write a line, and those that wait, before anything else happens.
+        """Write a line, and those that wait, to the disk before anything else happens.
+
+        All that was changed in the catalogue before is on the disk then, too.
 
         Raises:
             DiskFullError: If there is no space; the line waits for the next attempt.
@@ -89,6 +108,7 @@ class AuditLog:
         with self._guard:
             lines = list(self._waiting)
             self._waiting.clear()
+            self._refused = 0
         if not lines:
             return
         try:
@@ -96,6 +116,7 @@ class AuditLog:
         except CogAgentError:
             with self._guard:
                 self._waiting.extendleft(reversed(lines))
+                self._refused += sum(map(_is_refused, lines))
             raise
 
     def lines(self, limit: int = 100, before: int | None = None) -> Sequence[NumberedLine]:
@@ -119,7 +140,7 @@ class AuditLog:
 
     def _store(self, lines: Sequence[AuditLine]) -> None:
         used = {line.owner: line.at for line in lines if line.owner}
-        with self._catalogue.transaction() as connection:
+        with self._catalogue.transaction(lasting=True) as connection:
             connection.executemany(
                 f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
@@ -133,9 +154,25 @@ class AuditLog:
             connection.executemany(
                 "UPDATE keys SET used = ? WHERE id = ?", [(at, key) for key, at in used.items()]
             )
+            self._trim(connection, len(lines))
+
+    def _trim(self, connection: sqlite3.Connection, more: int) -> None:
+        """Forget the oldest lines, once a hundredth more is there than is kept."""
+        self._untrimmed += more
+        if self._untrimmed <= self._keep // 100:
+            return
+        for kind in (_REFUSED, _OTHERS):
             connection.execute(
-                "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", (self._keep,)
+                f"DELETE FROM audit WHERE {kind} AND id <= (SELECT id FROM audit WHERE {kind} "
+                "ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                (self._keep,),
             )
+        self._untrimmed = 0
+
+
+def _is_refused(line: AuditLine) -> bool:
+    """As :data:`_REFUSED`."""
+    return line.status in _UNKNOWN or (not line.owner and line.status >= 400)
 
 
 def _short(text: str) -> str:

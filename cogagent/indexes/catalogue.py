@@ -57,8 +57,14 @@ class Catalogue:
         return handle.connection
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, lasting: bool = False) -> Iterator[sqlite3.Connection]:
         """A write transaction: committed at the end, rolled back on any error.
+
+        What is committed outlives the process; a loss of power may take the last commits.
+
+        Args:
+            lasting: This one, and all before it, outlive a loss of power too: the disk is
+                waited for.
 
         Raises:
             DiskFullError: If there is no space; nothing was changed.
@@ -66,14 +72,18 @@ class Catalogue:
         """
         with self._writing, translated(self.path):
             connection = self.reader()
-            connection.execute("BEGIN IMMEDIATE")
+            if lasting:  # within the transaction it would have no effect
+                connection.execute("PRAGMA synchronous = FULL")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             finally:
                 # A full disk may have rolled the transaction back already.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                if lasting:
+                    connection.execute("PRAGMA synchronous = NORMAL")
 
     def close(self) -> None:
         """Close every connection; the catalogue cannot be used afterwards."""
@@ -146,13 +156,49 @@ class _Connection(sqlite3.Connection):
 
     path: Path
 
-    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+    def cursor(self, *_: Any) -> _Cursor:  # type: ignore[override]
         with translated(self.path):
-            return super().execute(*arguments)
+            made = super().cursor(_Cursor)
+        made.path = self.path
+        return made
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        return self.cursor().execute(*arguments)
 
     def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        return self.cursor().executemany(*arguments)
+
+
+class _Cursor(sqlite3.Cursor):
+    """Likewise, also of what goes wrong only as rows are read."""
+
+    path: Path
+
+    def execute(self, *arguments: Any) -> _Cursor:
         with translated(self.path):
-            return super().executemany(*arguments)
+            super().execute(*arguments)
+        return self
+
+    def executemany(self, *arguments: Any) -> _Cursor:
+        with translated(self.path):
+            super().executemany(*arguments)
+        return self
+
+    def fetchone(self) -> Any:
+        with translated(self.path):
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with translated(self.path):
+            return super().fetchall()
+
+    def __next__(self) -> Any:
+        with translated(self.path):
+            return super().__next__()
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        with translated(self.path):  # once for all rows
+            yield from iter(super().fetchone, None)
 
 
 class _Handle:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cogagent.errors import ConflictError, StorageError
 from cogagent.indexes.catalogue import Catalogue
+from cogagent.indexes.runs import all_there
 
 KEPT = timedelta(hours=24)
 """How long a key is remembered."""
@@ -91,8 +92,10 @@ class Idempotent:
             key: The caller's name for the request.
             request: A hash of the request.
             body: The response.
-            documents: Ids of the home's documents that it quotes: with one of them it goes.
-            trace: Id of the trace of the same run: deleted with it.
+            documents: Ids of the home's documents that it rests on: with one of them it goes. It
+                is not kept if one has gone already.
+            trace: Id of the trace of the same run: deleted with it. It is not kept if that is
+                not there any more.
 
         Returns:
             What is kept: the response, or an earlier one if another process was faster.
@@ -104,12 +107,15 @@ class Idempotent:
         now = self._clock().isoformat()
         with self._catalogue.transaction() as connection:
             connection.execute("DELETE FROM idempotent WHERE at <= ?", (self._oldest(),))
+            if not all_there(connection, documents):
+                return body
             connection.execute(
                 "INSERT OR IGNORE INTO idempotent "
-                "(owner, key, request, body, documents, at, trace) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "(owner, key, request, body, documents, at, trace) SELECT ?, ?, ?, ?, ?, ?, ? "
+                "WHERE ? IS NULL OR EXISTS (SELECT 1 FROM traces WHERE id = ?)",
                 (
                     owner, key, request, zlib.compress(body, _LEVEL),
-                    json.dumps(sorted(documents)), now, trace,
+                    json.dumps(sorted(documents)), now, trace, trace, trace,
                 ),
             )  # fmt: skip
         found = self.find(owner, key, request)

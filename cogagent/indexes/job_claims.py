@@ -31,13 +31,19 @@ from cogagent.indexes.job_rows import (
     task_of,
     tell,
 )
-from cogagent.indexes.jobs import end_cancelled
+from cogagent.indexes.jobs import KEPT_BYTES, end_cancelled
+from cogagent.indexes.runs import quote
 from cogagent.types import Problem
 
 LEASE_SECONDS = 30.0
 """How long a worker that says nothing keeps a job."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
 """Seconds before the second attempt, twice that before the third, and so on."""
+_SPREAD = 0.75, 1.25
+_MOST_PAUSE = _LONGEST_PAUSE * _SPREAD[1]
+_IS_DUE = "(attempts = 0 OR due <= :now OR due > :latest)"
+"""What was never tried, or given back, need not wait; nor what waits longer than anything
+may: the clock was set back."""
 _TOLD_ITEMS = 100
 """Failed items of which each has an event of its own."""
 
@@ -67,6 +73,8 @@ class Outcome(NamedTuple):
 
     number: int
     error: Problem | None = None
+    documents: frozenset[str] = frozenset()
+    """Of the home, that the answer to a question quotes."""
 
 
 class Claims:
@@ -75,7 +83,8 @@ class Claims:
     Args:
         catalogue: Where they are kept.
         attempts: How often a job is begun without getting on before it has failed.
-        is_alive: Tells of a worker whether it lives, as far as that is known.
+        is_alive: Tells of a worker whether it lives; ``None`` if that is not known, and its
+            lease has to tell.
         clock: Seconds since the epoch; tests put their own in.
     """
 
@@ -83,7 +92,7 @@ class Claims:
         self,
         catalogue: Catalogue,
         attempts: int,
-        is_alive: Callable[[str], bool] = lambda _: True,
+        is_alive: Callable[[str], bool | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._catalogue = catalogue
@@ -98,9 +107,9 @@ class Claims:
         (found,) = (
             self._catalogue.reader()
             .execute(
-                "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND due <= ?) "
-                "OR EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease < ?)",
-                (self._clock(), self._clock()),
+                f"SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND {_IS_DUE}) "
+                "OR EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND lease < :now)",
+                self._times(),
             )
             .fetchone()
         )
@@ -111,9 +120,9 @@ class Claims:
         (found,) = (
             self._catalogue.reader()
             .execute(
-                "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND due <= ? "
-                "AND owner <> ?)",
-                (self._clock(), owner),
+                f"SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND {_IS_DUE} "
+                "AND owner <> :owner)",
+                {**self._times(), "owner": owner},
             )
             .fetchone()
         )
@@ -143,30 +152,37 @@ class Claims:
 
     def _next(self, connection: sqlite3.Connection) -> sqlite3.Row | None:
         owners = connection.execute(
-            "SELECT w.owner FROM jobs w WHERE w.state = 'queued' AND w.due <= ? GROUP BY w.owner "
+            f"SELECT w.owner FROM jobs w WHERE w.state = 'queued' AND {_IS_DUE} GROUP BY w.owner "
             "ORDER BY (SELECT max(started) FROM jobs o WHERE o.owner = w.owner) NULLS FIRST, "
             "min(w.number)",
-            (self._clock(),),
+            self._times(),
         ).fetchall()
         for (owner,) in owners:
             found = rows(
                 connection,
-                "SELECT * FROM jobs w WHERE w.owner = ? AND w.state = 'queued' AND w.due <= ? "
-                "AND NOT EXISTS (SELECT 1 FROM job_items mine "
+                "SELECT * FROM jobs w WHERE w.owner = :owner AND w.state = 'queued' "
+                f"AND {_IS_DUE} AND NOT EXISTS (SELECT 1 FROM job_items mine "
                 "JOIN job_items theirs ON theirs.document = mine.document "
                 "AND theirs.job <> mine.job AND theirs.state = 'queued' "
                 "JOIN jobs j ON j.id = theirs.job AND j.state IN ('queued', 'running') "
                 "AND j.number < w.number "
                 "WHERE mine.job = w.id AND mine.state = 'queued' AND mine.document IS NOT NULL) "
                 "ORDER BY w.number LIMIT 1",
-                (owner, self._clock()),
+                {**self._times(), "owner": owner},
             )
             if found:
                 return found[0]
         return None
 
+    def _times(self) -> dict[str, float]:
+        now = self._clock()
+        return {"now": now, "latest": now + _MOST_PAUSE}
+
     def reap(self, *, blame: bool = True) -> int:
-        """Take the jobs of dead workers back, at once, and those whose lease has ended.
+        """Take the jobs of dead workers back, at once.
+
+        Where it is not known whether one lives, its job is taken back when the lease has
+        ended; a clock that is set forward ends no lease of one that does.
 
         Args:
             blame: Count it as an attempt that failed; not where the workers were ended.
@@ -179,11 +195,7 @@ class Claims:
             .execute("SELECT id, worker, lease FROM jobs WHERE state = 'running'")
             .fetchall()
         )
-        dead = [
-            (job, worker)
-            for job, worker, lease in held
-            if lease < self._clock() or not self._is_alive(worker)
-        ]
+        dead = [(job, worker) for job, worker, lease in held if self._is_dead(worker, lease)]
         for job, worker in dead:
             died = Problem(
                 code="worker_crashed",
@@ -198,6 +210,10 @@ class Claims:
             except LeaseLostError:
                 continue  # somebody else was faster
         return len(dead)
+
+    def _is_dead(self, worker: str, lease: float) -> bool:
+        alive = self._is_alive(worker)
+        return lease < self._clock() if alive is None else not alive
 
     # --- holding -----------------------------------------------------------
 
@@ -251,13 +267,15 @@ class Claims:
             LeaseLostError: If the job is another's; nothing was changed.
         """
         with self._held(claim) as connection:
-            for number, error in outcomes:
+            for number, error, documents in outcomes:
                 changed = connection.execute(
-                    "UPDATE job_items SET state = ?, error = ?, attempts = 0 "
+                    "UPDATE job_items SET state = ?, error = ?, attempts = 0, withdrawn = 0 "
                     "WHERE job = ? AND number = ? AND state = 'queued'",
                     ("failed" if error else "done", error.model_dump_json() if error else None,
                      claim.job.id, number),
                 ).rowcount  # fmt: skip
+                if changed:
+                    quote(connection, claim.job.id, number, documents)
                 if changed and error is not None:
                     self._tell_failure(connection, claim.job.id, number)
             connection.execute(
@@ -333,7 +351,7 @@ class Claims:
                 self._fail(connection, job, error, row["attempts"], lasting=lasting)
                 return
             pause = min(_FIRST_PAUSE * 2 ** (row["attempts"] - 1), _LONGEST_PAUSE)
-            due = self._clock() + pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+            due = self._clock() + pause * random.uniform(*_SPREAD)  # noqa: S311 - no secret
             connection.execute(
                 "UPDATE jobs SET state = 'queued', worker = NULL, lease = NULL, due = ?, "
                 "error = ? WHERE id = ?",
@@ -373,6 +391,13 @@ class Claims:
         )
         return {upload: bool(needed) for upload, needed in found}
 
+    def release(self, retry_since: str) -> None:
+        """Count the files no more of jobs that ended before then; see :meth:`needed_uploads`."""
+        with self._catalogue.transaction() as connection:
+            connection.execute(
+                "UPDATE jobs SET bytes = 0 WHERE bytes > 0 AND finished <= ?", (retry_since,)
+            )
+
     def done_uploads(self, job: str) -> list[str]:
         """The uploaded files of a job that were ingested."""
         found = self._catalogue.reader().execute(
@@ -381,19 +406,43 @@ class Claims:
         )
         return [upload for (upload,) in found]
 
-    def forget(self, keep: int) -> Sequence[str]:
-        """Forget finished jobs but for the newest; their ids."""
+    def forget(self, keep: int, before: str) -> Sequence[str]:
+        """Forget finished jobs but for the newest, and those of late; their ids.
+
+        Args:
+            keep: How many.
+            before: Those that ended after this stay in any case. ISO 8601.
+        """
         with self._catalogue.transaction() as connection:
             gone = [
                 job
                 for (job,) in connection.execute(
-                    "SELECT id FROM jobs WHERE finished IS NOT NULL "
-                    "ORDER BY number DESC LIMIT -1 OFFSET ?",
-                    (keep,),
+                    "SELECT id FROM (SELECT id, finished FROM jobs WHERE finished IS NOT NULL "
+                    "ORDER BY number DESC LIMIT -1 OFFSET ?) WHERE finished < ?",
+                    (keep, before),
                 )
             ]
             connection.executemany("DELETE FROM jobs WHERE id = ?", [(job,) for job in gone])
         return gone
+
+    def withdrawn(self) -> dict[str, list[int]]:
+        """Of batches that are over, the answers that quote what was deleted, still in the file."""
+        found: dict[str, list[int]] = {}
+        for job, number in self._catalogue.reader().execute(
+            "SELECT i.job, i.number FROM job_items i JOIN jobs j ON j.id = i.job "
+            "WHERE i.withdrawn = 1 AND j.finished IS NOT NULL ORDER BY i.job, i.number"
+        ):
+            found.setdefault(job, []).append(number)
+        return found
+
+    def scrubbed(self, job: str, numbers: Iterable[int]) -> None:
+        """Note that answers are in the file no more."""
+        with self._catalogue.transaction() as connection:
+            connection.executemany(
+                "UPDATE job_items SET withdrawn = 2 "
+                "WHERE job = ? AND number = ? AND withdrawn = 1",
+                [(job, number) for number in numbers],
+            )
 
     def exists(self, job: str) -> bool:
         """Whether there is such a job."""
@@ -425,7 +474,7 @@ def _orders(row: sqlite3.Row | None, claim: Claim) -> Orders:
 def _end(connection: sqlite3.Connection, job: str, state: JobState, error: Problem | None) -> None:
     connection.execute(
         "UPDATE jobs SET state = ?, finished = ?, worker = NULL, lease = NULL, cancelling = 0, "
-        "bytes = 0, progress = NULL, error = ? WHERE id = ?",
+        f"bytes = {KEPT_BYTES}, progress = NULL, error = ? WHERE id = ?",
         (state, now(), error.model_dump_json() if error else None, job),
     )
     tell(connection, job, "finished", error=error)

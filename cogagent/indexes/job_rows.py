@@ -53,6 +53,8 @@ class JobProgress(Record):
 class Job(Record):
     """Work that was submitted, and what has become of it."""
 
+    number: int = Field(default=0, exclude=True)
+    """In the order of submission; lists go by it. Not told: it counts the jobs of others, too."""
     id: str
     kind: JobKind
     owner: str
@@ -64,7 +66,7 @@ class Job(Record):
     """It is to end, and a worker has still to notice."""
     items: ItemCounts
     bytes: int = 0
-    """Uploaded, that wait for it."""
+    """Uploaded, that wait for it, or are kept to retry what failed."""
     attempts: int = 0
     """How often it was begun since it last got on."""
     created: str
@@ -131,6 +133,7 @@ def job_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
     """A row of ``jobs`` as a record."""
     waits = row["state"] == "queued" and row["attempts"] > 0
     return Job(
+        number=row["number"],
         id=row["id"],
         kind=row["kind"],
         owner=row["owner"],

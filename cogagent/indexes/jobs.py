@@ -1,8 +1,8 @@
 """The durable queue, as those see it who submit jobs; workers see :mod:`.job_claims`.
 
-A job is in the catalogue before its submission is acknowledged, and every change
-of its state is one transaction, so that a kill at any moment loses and doubles
-nothing.
+A job is in the catalogue, and on the disk, before its submission is acknowledged, and
+every change of its state is one transaction, so that a kill at any moment loses and
+doubles nothing. After a loss of power, the last items that were done may be done again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from cogagent.indexes.job_rows import (
     JobKind,
     JobProgress,
     JobState,
+    counts_of,
     find,
     item_of,
     job_of,
@@ -41,6 +42,11 @@ __all__ = [
     "JobProgress", "JobQueue", "JobState", "NewItem", "NewJob",
 ]  # fmt: skip
 _UNFINISHED = "state IN ('queued', 'running')"
+KEPT_BYTES = (
+    "(SELECT coalesce(sum(i.bytes), 0) FROM job_items i WHERE i.job = jobs.id "
+    "AND i.upload IS NOT NULL AND i.state <> 'done')"
+)
+"""Of a job: the uploaded files that are kept so that what failed can be retried."""
 _LEAST_WAIT, _MOST_WAIT = 1.0, 120.0
 """Seconds that a caller is asked to wait where the queue is full."""
 _LAST = 20
@@ -55,6 +61,7 @@ class NewItem:
         uri: Of the document, or the id of the question.
         document: Id that the document will have.
         upload: Name of the uploaded file.
+        bytes: Of that file.
         body: What else the worker needs.
     """
 
@@ -62,6 +69,7 @@ class NewItem:
     document: str | None = None
     upload: str | None = None
     body: Mapping[str, Any] | None = None
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +108,22 @@ class JobQueue:
         most: Jobs that may wait or run.
         most_bytes: Uploaded bytes that may wait.
         workers: Who work on them, to estimate when there will be room.
+        discard: Removes uploaded files of failed items, which are kept only while there is room.
     """
 
-    def __init__(self, catalogue: Catalogue, most: int, most_bytes: int, workers: int = 1) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        most: int,
+        most_bytes: int,
+        workers: int = 1,
+        discard: Callable[..., None] = lambda *_: None,
+    ) -> None:
         self._catalogue = catalogue
         self._most = most
         self._most_bytes = most_bytes
         self._workers = max(workers, 1)
+        self._discard = discard
 
     # --- submitting --------------------------------------------------------
 
@@ -122,7 +139,7 @@ class JobQueue:
             QueueFullError: If there is no room.
             DiskFullError: If there is no space.
         """
-        with self._catalogue.transaction() as connection:
+        with self._catalogue.transaction(lasting=True) as connection:
             if (earlier := self._earlier(connection, new)) is not None:
                 return earlier, False
             self._check_room(connection, new.bytes)
@@ -135,16 +152,19 @@ class JobQueue:
                  new.bytes, now(), time.time(), new.idempotency, new.request),
             )  # fmt: skip
             connection.executemany(
-                "INSERT INTO job_items (job, number, state, uri, document, upload, body) "
-                "VALUES (?, ?, 'queued', ?, ?, ?, ?)",
+                "INSERT INTO job_items (job, number, state, uri, document, upload, body, bytes) "
+                "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?)",
                 [
                     (job, number, item.uri, item.document, item.upload,
-                     json.dumps(dict(item.body or {})))
+                     json.dumps(dict(item.body or {})), item.bytes)
                     for number, item in enumerate(new.items, 1)
                 ],
             )  # fmt: skip
             tell(connection, job, "queued")
-            return job_of(connection, _there(find(connection, job), job)), True
+            dropped = self._make_room(connection)
+            made = job_of(connection, _there(find(connection, job), job))
+        self._discard(*dropped)
+        return made, True
 
     def earlier(self, owner: str, idempotency: str | None, request: str) -> Job | None:
         """The job that was submitted with this key before, if any.
@@ -177,12 +197,12 @@ class JobQueue:
         connection = self._catalogue.reader()
         return job_of(connection, _there(find(connection, job), job))
 
-    def newest(self, owner: str | None, after: str = "", limit: int = 50) -> list[Job]:
+    def newest(self, owner: str | None, after: int = 0, limit: int = 50) -> list[Job]:
         """Jobs, the newest first.
 
         Args:
             owner: Whose; ``None`` for all.
-            after: Id of the job that the last list ended with.
+            after: Number of the job that the last list ended with; 0 for none.
             limit: How many.
         """
         connection = self._catalogue.reader()
@@ -190,7 +210,7 @@ class JobQueue:
         found = rows(
             connection,
             f"SELECT * FROM jobs WHERE {whose} "
-            "AND (? = '' OR number < (SELECT number FROM jobs WHERE id = ?)) "
+            "AND (? = 0 OR number < ?) "
             "ORDER BY number DESC LIMIT ?",
             (*values, after, after, limit),
         )
@@ -223,8 +243,26 @@ class JobQueue:
         return found
 
     def waiting(self) -> tuple[int, int]:
-        """How many jobs are not over, and the bytes that were uploaded for them."""
-        return _waiting(self._catalogue.reader())
+        """How many jobs are not over, and the uploaded bytes that are kept, for them or others."""
+        connection = self._catalogue.reader()
+        (held,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM jobs").fetchone()
+        return _waiting(connection)[0], int(held)
+
+    def withdrawn(self, job: str) -> set[int]:
+        """The questions of a batch whose answers quote what has been deleted."""
+        found = self._catalogue.reader().execute(
+            "SELECT number FROM job_items WHERE job = ? AND withdrawn > 0", (job,)
+        )
+        return {number for (number,) in found}
+
+    def quoted(self, job: str) -> dict[int, set[str]]:
+        """Of each question of a batch, the home's documents that its answer quotes."""
+        found: dict[int, set[str]] = {}
+        for item, document in self._catalogue.reader().execute(
+            "SELECT item, document FROM item_documents WHERE job = ?", (job,)
+        ):
+            found.setdefault(item, set()).add(document)
+        return found
 
     # --- steering ----------------------------------------------------------
 
@@ -236,7 +274,7 @@ class JobQueue:
         Raises:
             NotFoundError: If there is none.
         """
-        with self._catalogue.transaction() as connection:
+        with self._catalogue.transaction(lasting=True) as connection:
             row = _there(find(connection, job), job)
             if row["state"] == "queued":
                 end_cancelled(connection, job)
@@ -244,6 +282,44 @@ class JobQueue:
                 connection.execute("UPDATE jobs SET cancelling = 1 WHERE id = ?", (job,))
                 tell(connection, job, "cancelling")
             return job_of(connection, _there(find(connection, job), job))
+
+    def call_off(self, document: str, owner: str | None) -> None:
+        """Cancel what waits to write a document; its uploaded files go.
+
+        Args:
+            document: Its id.
+            owner: Whose jobs; ``None`` for everybody's.
+
+        Raises:
+            ConflictError: If a worker is at it; nothing was cancelled.
+        """
+        with self._catalogue.transaction() as connection:
+            found = rows(
+                connection,
+                "SELECT i.job, i.number, i.upload, j.state FROM job_items i "
+                "JOIN jobs j ON j.id = i.job WHERE i.document = :document "
+                f"AND i.state = 'queued' AND j.{_UNFINISHED} "
+                "AND (:owner IS NULL OR j.owner = :owner)",
+                {"document": document, "owner": owner},
+            )
+            for row in found:
+                if row["state"] == "running":
+                    raise ConflictError(
+                        f"the document {document!r} is being read.",
+                        remedy=f"Cancel the job {row['job']}, or wait until it is over.",
+                    )
+            for row in found:
+                connection.execute(
+                    "UPDATE job_items SET state = 'cancelled', bytes = 0 "
+                    "WHERE job = ? AND number = ?",
+                    (row["job"], row["number"]),
+                )
+            for job in {row["job"] for row in found}:
+                if counts_of(connection, job).queued:
+                    tell(connection, job, "progress")
+                else:
+                    end_cancelled(connection, job)
+        self._discard(*(row["upload"] for row in found if row["upload"]))
 
     def retry(self, job: str, uploads_there: set[str]) -> Job:
         """Queue the items of a job once more that failed or were cancelled, and no others.
@@ -257,7 +333,7 @@ class JobQueue:
             ConflictError: If it is not over, has no failures, or their files are gone.
             QueueFullError: If there is no room.
         """
-        with self._catalogue.transaction() as connection:
+        with self._catalogue.transaction(lasting=True) as connection:
             row = _there(find(connection, job), job)
             if row["state"] not in FINAL:
                 raise ConflictError(f"the job {job} is not over.", remedy="Wait, or cancel it.")
@@ -283,7 +359,8 @@ class JobQueue:
             )
             connection.execute(
                 "UPDATE jobs SET state = 'queued', due = ?, attempts = 0, cancelling = 0, "
-                "finished = NULL, error = NULL, progress = NULL WHERE id = ?",
+                f"finished = NULL, error = NULL, progress = NULL, bytes = {KEPT_BYTES} "
+                "WHERE id = ?",
                 (time.time(), job),
             )
             tell(connection, job, "queued")
@@ -318,6 +395,31 @@ class JobQueue:
             retry_after=self._until_room(connection),
         )
 
+    def _make_room(self, connection: sqlite3.Connection) -> list[str]:
+        """Give up the files of what failed, the oldest first, as far as others need the room.
+
+        Returns:
+            Their names.
+        """
+        (held,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM jobs").fetchone()
+        names: list[str] = []
+        for job, size in connection.execute(
+            f"SELECT id, bytes FROM jobs WHERE NOT {_UNFINISHED} AND bytes > 0 ORDER BY number"
+        ).fetchall():
+            if held <= self._most_bytes:
+                break
+            held -= size
+            connection.execute("UPDATE jobs SET bytes = 0 WHERE id = ?", (job,))
+            names += [
+                name
+                for (name,) in connection.execute(
+                    "SELECT upload FROM job_items WHERE job = ? AND state <> 'done' "
+                    "AND upload IS NOT NULL",
+                    (job,),
+                )
+            ]
+        return names
+
     def _until_room(self, connection: sqlite3.Connection) -> float:
         """Seconds until a job will be over, as the last ones went."""
         (mean,) = connection.execute(
@@ -336,7 +438,7 @@ def end_cancelled(connection: sqlite3.Connection, job: str) -> None:
     )
     connection.execute(
         "UPDATE jobs SET state = 'cancelled', finished = ?, worker = NULL, lease = NULL, "
-        "cancelling = 0, bytes = 0, progress = NULL WHERE id = ?",
+        f"cancelling = 0, bytes = {KEPT_BYTES}, progress = NULL WHERE id = ?",
         (now(), job),
     )
     tell(connection, job, "finished")

@@ -144,7 +144,7 @@ class KeyRing:
         )
         secret = "".join(secrets.choice(_SECRET_SIGNS) for _ in range(43))
         hashed = _hasher().hash(secret)
-        with self._catalogue.transaction() as connection:
+        with self._catalogue.transaction(lasting=True) as connection:
             connection.execute(
                 f"INSERT INTO keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -170,7 +170,7 @@ class KeyRing:
         Raises:
             NotFoundError: If there is none of that id.
         """
-        with self._catalogue.transaction() as connection:
+        with self._catalogue.transaction(lasting=True) as connection:
             connection.execute(
                 "UPDATE keys SET revoked = ? WHERE id = ? AND revoked IS NULL",
                 (self._clock().isoformat(), key),
@@ -237,6 +237,19 @@ class KeyRing:
         with self._guard:
             self._checked[key.id] = (_digest(text), hashed)
         return key
+
+    def holds(self, owner: str) -> bool:
+        """Whether what belongs to ``owner`` may go on: of a key, if it still holds.
+
+        An owner that is no key, such as the machine's own user, came in by another way.
+        """
+        found = self._row(owner) if owner else None
+        return found is None or found[0].holds(self._clock())
+
+    def named(self, text: str) -> str | None:
+        """The id of the key that a text names, whatever its secret is; ``None`` of no key."""
+        found = _FORM.fullmatch(text)
+        return found[1] if found and self._row(found[1]) is not None else None
 
     def _row(self, key: str) -> tuple[ApiKey, str] | None:
         """What is kept of a key, and the hash of its secret."""

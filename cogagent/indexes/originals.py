@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import BinaryIO
 
 from cogagent.errors import NotFoundError
 from cogagent.indexes.files import write_whole
@@ -33,8 +34,17 @@ class Originals:
         Raises:
             NotFoundError: If they were not.
         """
+        with self.open(content) as file:
+            return file.read()
+
+    def open(self, content: str) -> BinaryIO:
+        """The file of the bytes that were kept; the caller closes it.
+
+        Raises:
+            NotFoundError: If they were not.
+        """
         try:
-            return self._path(content).read_bytes()
+            return self._path(content).open("rb")
         except FileNotFoundError as error:
             raise NotFoundError(
                 "the home has no copy of this document.",

@@ -48,6 +48,7 @@ class RunLog:
         documents: Iterable[str],
         keep: int,
         own: Collection[str] = (),
+        asked: str | None = None,
     ) -> bool:
         """Keep a trace, and of all only the newest.
 
@@ -58,6 +59,7 @@ class RunLog:
             keep: How many are kept.
             own: Those of the documents that are the home's own. A trace is not kept if one
                 of them has been deleted meanwhile.
+            asked: A name of the owner's for the request.
 
         Returns:
             Whether it is kept.
@@ -68,13 +70,15 @@ class RunLog:
         """
         packed = zlib.compress(body.encode(), _LEVEL)
         with self._catalogue.transaction() as connection:
-            if not _all_there(connection, own):
+            if not all_there(connection, own):
                 return False
             connection.execute(
-                "INSERT INTO traces (id, at, question, outcome, body, owner) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (entry.id, entry.at, entry.question, entry.outcome, packed, entry.owner),
-            )
+                "INSERT INTO traces (id, at, question, outcome, body, owner, asked) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    entry.id, entry.at, entry.question, entry.outcome, packed, entry.owner, asked,
+                ),
+            )  # fmt: skip
             connection.executemany(
                 "INSERT OR IGNORE INTO trace_documents VALUES (?, ?)",
                 [(entry.id, document) for document in documents],
@@ -112,26 +116,44 @@ class RunLog:
             raise StorageError(f"the trace {trace} is damaged: {error}.") from error
 
     def traces(
-        self, limit: int = 50, *, owner: str | None = None, before: str = ""
+        self,
+        limit: int = 50,
+        *,
+        owner: str | None = None,
+        before: tuple[str, str] | None = None,
     ) -> Sequence[TraceEntry]:
         """The newest traces, the newest first.
 
         Args:
             limit: How many.
             owner: Only theirs; ``None`` for all.
-            before: Only those older than the trace of this id; empty for all.
+            before: Only those older than the trace of this time and id, which may be gone;
+                ``None`` for all.
         """
+        at, key = before or (None, None)
         rows = self._catalogue.reader().execute(
             "SELECT id, at, question, outcome, owner FROM traces "
-            "WHERE (:owner IS NULL OR owner = :owner) AND (:before = '' "
-            "OR (at, id) < (SELECT at, id FROM traces WHERE id = :before)) "
+            "WHERE (:owner IS NULL OR owner = :owner) AND (:at IS NULL OR (at, id) < (:at, :id)) "
             "ORDER BY at DESC, id DESC LIMIT :limit",
-            {"owner": owner, "before": before, "limit": limit},
+            {"owner": owner, "at": at, "id": key, "limit": limit},
         )
         return [
             TraceEntry(id=key, at=at, question=question, outcome=outcome, owner=whose)
             for key, at, question, outcome, whose in rows
         ]
+
+    def asked(self, asked: str, owner: str) -> str | None:
+        """The id of an owner's newest trace of the request of that name; ``None`` if none is."""
+        row = (
+            self._catalogue.reader()
+            .execute(
+                "SELECT id FROM traces WHERE asked = ? AND owner = ? "
+                "ORDER BY at DESC, id DESC LIMIT 1",
+                (asked, owner),
+            )
+            .fetchone()
+        )
+        return None if row is None else str(row[0])
 
     def entry(self, trace: str) -> tuple[TraceEntry, Sequence[str]]:
         """A trace's line in the list, and the ids of the documents that it quotes.
@@ -162,7 +184,6 @@ class RunLog:
             for key in dict.fromkeys(traces):
                 if not connection.execute("DELETE FROM traces WHERE id = ?", (key,)).rowcount:
                     raise _no_trace(key)
-                connection.execute("DELETE FROM idempotent WHERE trace = ?", (key,))
 
     # --- conversations -----------------------------------------------------
 
@@ -221,7 +242,7 @@ def _no_trace(trace: str) -> NotFoundError:
     return NotFoundError(f"there is no trace {trace!r}.", remedy="See `cogagent trace list`.")
 
 
-def _all_there(connection: sqlite3.Connection, documents: Collection[str]) -> bool:
+def all_there(connection: sqlite3.Connection, documents: Collection[str]) -> bool:
     """Whether the home has all of these documents."""
     found = connection.execute(
         "SELECT count(*) FROM documents WHERE id IN (SELECT value FROM json_each(?))",
@@ -231,7 +252,10 @@ def _all_there(connection: sqlite3.Connection, documents: Collection[str]) -> bo
 
 
 def forget_documents(connection: sqlite3.Connection, documents: Iterable[str]) -> None:
-    """Delete the traces, turns and kept answers that quote documents: what is deleted is gone."""
+    """Delete the traces, turns and kept answers that quote documents: what is deleted is gone.
+
+    Kept answers go with their traces too. Answers of batches are withdrawn.
+    """
     gone = json.dumps(list(documents))
     connection.execute(
         "DELETE FROM traces WHERE id IN (SELECT trace FROM trace_documents "
@@ -248,6 +272,24 @@ def forget_documents(connection: sqlite3.Connection, documents: Iterable[str]) -
         "WHERE value IN (SELECT value FROM json_each(?)))",
         (gone,),
     )
+    connection.execute(
+        "UPDATE job_items SET withdrawn = 1 WHERE withdrawn = 0 AND (job, number) IN "
+        "(SELECT job, item FROM item_documents "
+        "WHERE document IN (SELECT value FROM json_each(?)))",
+        (gone,),
+    )
+
+
+def quote(connection: sqlite3.Connection, job: str, item: int, documents: Collection[str]) -> None:
+    """Note what the answer to a question of a batch quotes; it is withdrawn with any of them."""
+    connection.execute("DELETE FROM item_documents WHERE job = ? AND item = ?", (job, item))
+    connection.executemany(
+        "INSERT INTO item_documents VALUES (?, ?, ?)", [(job, item, one) for one in documents]
+    )
+    if not all_there(connection, documents):
+        connection.execute(
+            "UPDATE job_items SET withdrawn = 1 WHERE job = ? AND number = ?", (job, item)
+        )
 
 
 def checked_name(conversation: str) -> str:

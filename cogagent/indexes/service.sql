@@ -12,6 +12,8 @@ CREATE TABLE document_principals (
 
 ALTER TABLE traces ADD COLUMN owner TEXT NOT NULL DEFAULT '';  -- an API key's id; '': the home's user
 CREATE INDEX traces_owner ON traces(owner, at);
+ALTER TABLE traces ADD COLUMN asked TEXT;      -- the owner's name for the request
+CREATE INDEX traces_asked ON traces(asked) WHERE asked IS NOT NULL;
 
 CREATE TABLE owned_turns (
     owner TEXT NOT NULL,
@@ -34,7 +36,7 @@ CREATE TABLE jobs (
     collection TEXT NOT NULL,
     state TEXT NOT NULL,                       -- queued, running, done, partial, failed, cancelled
     body TEXT NOT NULL,                        -- what is to be done, as JSON
-    bytes INTEGER NOT NULL DEFAULT 0,          -- uploaded, that wait for it
+    bytes INTEGER NOT NULL DEFAULT 0,          -- uploaded, that wait for it or are kept
     created TEXT NOT NULL,                     -- UTC, ISO 8601
     started TEXT,                              -- taken for the last time
     finished TEXT,
@@ -59,15 +61,26 @@ CREATE TABLE job_items (
     uri TEXT NOT NULL,                         -- of a question: its id
     document TEXT,                             -- the id that it has or will have
     upload TEXT,                               -- name of the uploaded file
+    bytes INTEGER NOT NULL DEFAULT 0,          -- of that file
     body TEXT NOT NULL,                        -- the rest of it, as JSON
     error TEXT,                                -- the Problem as JSON
     attempts INTEGER NOT NULL DEFAULT 0,       -- begun alone, and not ended
     retried INTEGER NOT NULL DEFAULT 0,        -- failed before, and is to be tried once more
+    withdrawn INTEGER NOT NULL DEFAULT 0,      -- its answer quotes what is deleted; 2: scrubbed
     PRIMARY KEY (job, number)
 ) WITHOUT ROWID;
 CREATE INDEX job_items_state ON job_items(job, state);
 CREATE INDEX job_items_document ON job_items(document) WHERE document IS NOT NULL;
 CREATE INDEX job_items_upload ON job_items(upload) WHERE upload IS NOT NULL;
+
+CREATE TABLE item_documents (                  -- what the answer to a question of a batch quotes
+    job TEXT NOT NULL,
+    item INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (job, item, document),
+    FOREIGN KEY (job, item) REFERENCES job_items(job, number) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX item_documents_document ON item_documents(document);
 
 CREATE TABLE job_events (
     job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
@@ -106,7 +119,7 @@ CREATE TABLE idempotent (
     key TEXT NOT NULL,
     request TEXT NOT NULL,                     -- hash of the request
     documents TEXT NOT NULL,                   -- JSON list of those that it quotes: gone with them
-    trace TEXT,                                -- of the same run: gone with it
+    trace TEXT REFERENCES traces(id) ON DELETE CASCADE,  -- of the same run
     at TEXT NOT NULL,
     body BLOB NOT NULL,                        -- the response, zlib
     PRIMARY KEY (owner, key)

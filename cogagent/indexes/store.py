@@ -14,7 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from cogagent.documents.base import MEMBER
-from cogagent.errors import EmbedderMismatchError, InputError, NotFoundError, StorageError
+from cogagent.errors import (
+    EmbedderMismatchError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+    StorageError,
+)
 from cogagent.geometry import Box
 from cogagent.indexes import rows
 from cogagent.indexes.catalogue import Catalogue
@@ -148,14 +154,20 @@ class Store:
                 connection.execute("INSERT OR IGNORE INTO collections (name) VALUES (?)", (name,))
                 LexicalIndex(self.collection_id(name)).create(connection)
 
-    def delete_collection(self, name: str) -> None:
+    def delete_collection(self, name: str, principals: Principals | None = None) -> None:
         """Delete a collection with all its documents.
+
+        Args:
+            name: Its name.
+            principals: In whose name; ``None`` for everybody's.
 
         Raises:
             NotFoundError: If there is none of that name.
+            ForbiddenError: If it holds what they may not see; nothing was deleted.
         """
-        collection = self.collection_id(name)
         with self.catalogue.transaction() as connection:
+            collection = self.collection_id(name)
+            self._require_all_seen(connection, collection, name, principals)
             LexicalIndex(collection).drop(connection)
             rows_of = connection.execute(
                 "SELECT id FROM documents WHERE collection = ?", (collection,)
@@ -164,6 +176,21 @@ class Store:
             connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
         self._spaces.forget(collection)
         self.prune_originals()
+
+    @staticmethod
+    def _require_all_seen(
+        connection: sqlite3.Connection, collection: int, name: str, principals: Principals | None
+    ) -> None:
+        where, params = visible(principals)
+        hidden = connection.execute(
+            f"SELECT 1 FROM documents d WHERE d.collection = ? AND NOT {where} LIMIT 1",
+            (collection, *params),
+        ).fetchone()
+        if hidden is not None:
+            raise ForbiddenError(
+                f"the collection {name!r} holds documents that are not yours to delete.",
+                remedy="Delete yours one by one, or ask somebody with the scope admin.",
+            )
 
     def collection_id(self, name: str) -> int:
         """The catalogue's key of a collection.
@@ -268,6 +295,21 @@ class Store:
                 _touch(connection, collection)
         self.prune_originals()
 
+    def seen(self, documents: Iterable[str], principals: Principals | None) -> set[str]:
+        """Those of some documents, given by id, that are there and may be seen.
+
+        Args:
+            documents: Their ids.
+            principals: In whose name; ``None`` for those of everybody.
+        """
+        where, bound = visible(principals)
+        found = self.catalogue.reader().execute(
+            "SELECT d.id FROM documents d "
+            f"WHERE d.id IN (SELECT value FROM json_each(?)) AND {where}",
+            (json.dumps(sorted(documents)), *bound),
+        )
+        return {document for (document,) in found}
+
     def set_enabled(self, document: str, enabled: bool) -> None:
         """Include a document in searches, or leave it out without forgetting it.
 
@@ -337,6 +379,18 @@ class Store:
         raise NotFoundError(
             f"there is no document {document!r}.", remedy="See `cogagent documents list`."
         )
+
+    def documents_by_id(
+        self, documents: Iterable[str], principals: Principals | None = None
+    ) -> dict[str, Document]:
+        """Those of some documents that are there and theirs to see, by id."""
+        where, params = visible(principals)
+        found = rows.documents(
+            self.catalogue.reader(),
+            f"d.id IN (SELECT value FROM json_each(?)) AND {where}",
+            (json.dumps(list(documents)), *params),
+        )
+        return {document.id: document for document in found}
 
     def elements(self, document: str) -> Iterator[Element]:
         """What was found in a document, in reading order; only pictures bring their words."""

@@ -92,17 +92,21 @@ class UploadLog:
 
     def find(self, document: str) -> Uploaded | None:
         """The last upload of a document; ``None`` if there is none, or it is another's."""
-        connection = self._catalogue.reader()
+        return self.some([document]).get(document)
+
+    def some(self, documents: Collection[str]) -> dict[str, Uploaded]:
+        """The last uploads of some documents, by the document's id."""
         found = rows(
-            connection,
+            self._catalogue.reader(),
             "SELECT i.*, j.collection, j.created, j.state AS job_state, "
             "(SELECT count(*) FROM job_items WHERE job = j.id) AS size "
             "FROM job_items i JOIN jobs j ON j.id = i.job "
-            f"WHERE i.document = :document AND {_WHOSE} AND {_WHERE.format('j.collection')} "
-            "ORDER BY j.number DESC LIMIT 1",
-            {**self._bound, "document": document},
+            "WHERE i.document IN (SELECT value FROM json_each(:documents)) "
+            f"AND {_WHOSE} AND {_WHERE.format('j.collection')} ORDER BY j.number",
+            {**self._bound, "documents": json.dumps(list(documents))},
         )
-        return None if not found else _uploaded(found[0])
+        last = {row["document"]: row for row in found}
+        return {document: _uploaded(row) for document, row in last.items()}
 
     def forget(self, document: str) -> None:
         """Keep an upload that came to nothing in its job alone, without its document's id."""

@@ -51,6 +51,7 @@ class Request:
     history: Sequence[Turn] | None = None
     principals: Principals | None = None
     owner: str = ""
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,12 @@ async def asking(
         engine, inquiry, planner, tools, models, request.budget, blocking,
         strict=request.strict, started=started, given=given,
         regions=partial(engine.region_tool, blocking), owner=request.owner,
+        asked=request.asked,
     )  # fmt: skip
     async with aclosing(run) as events:
         async for event in events:
             if isinstance(event, DoneEvent) and request.conversation is not None:
-                answer = await _remember(engine, request, event.answer, blocking)
+                answer = await _remember(engine, request, event.answer, inquiry.turns, blocking)
                 event = DoneEvent(answer=answer)
             yield event
 
@@ -194,6 +196,7 @@ async def _recorded(
     given: Mapping[str, Any],
     regions: Callable[[MeteredMLLM | None], Any] | None = None,
     owner: str = "",
+    asked: str | None = None,
 ) -> AsyncGenerator[Event, None]:
     """A run whose trace is kept, whatever becomes of it; not of one that is cancelled."""
     recorder = Recorder(content=engine.settings.traces.content)
@@ -248,10 +251,10 @@ async def _recorded(
         own = () if "documents" in given else tuple(filter(is_own, documents))
         documents.update(given.get("documents", ()), *(turn.documents for turn in inquiry.turns))
         told["documents"] = tuple(sorted(documents))
-        trace: str | None = await blocking(
-            _keep, engine, recorder, told, own, inquiry.pictures, reached, error, owner
+        kept: str | None = await blocking(
+            _keep, engine, recorder, told, own, inquiry.pictures, reached, error, owner, asked
         )
-        return trace
+        return kept
 
     try:
         async with aclosing(run.events()) as events:
@@ -282,6 +285,7 @@ def _keep(
     answer: Answer | None,
     error: CogAgentError | None,
     owner: str,
+    asked: str | None,
 ) -> str | None:
     """Write the trace; an answer is not lost with it.
 
@@ -309,6 +313,7 @@ def _keep(
             documents,
             settings.keep,
             own,
+            asked,
         )
     except (StorageError, PydanticSerializationError) as failed:
         log.warning("the trace of a run is not kept: %s", failed)
@@ -317,7 +322,7 @@ def _keep(
 
 
 async def _turns(engine: Engine, request: Request, blocking: RunBlocking) -> Sequence[Turn]:
-    """The conversation so far."""
+    """The conversation so far, as far as what it quotes is still to be seen."""
     most = engine.settings.planning.turns
     if request.history is not None:
         return tuple(request.history[-most:])
@@ -325,21 +330,31 @@ async def _turns(engine: Engine, request: Request, blocking: RunBlocking) -> Seq
         return ()
     name = checked_name(request.conversation)
     bodies = await blocking(engine.store.runs.turns, name, most, request.owner)
-    return tuple(Turn.model_validate_json(body) for body in bodies)
+    turns = tuple(Turn.model_validate_json(body) for body in bodies)
+    quoted = {one for turn in turns for one in filter(is_own, turn.documents)}
+    seen = await blocking(engine.store.seen, quoted, request.principals)
+    return tuple(turn for turn in turns if seen.issuperset(filter(is_own, turn.documents)))
 
 
 async def _remember(
-    engine: Engine, request: Request, answer: Answer, blocking: RunBlocking
+    engine: Engine,
+    request: Request,
+    answer: Answer,
+    turns: Sequence[Turn],
+    blocking: RunBlocking,
 ) -> Answer:
     """Add an answered question to its conversation; the answer is not lost if that fails."""
     quoted = [*answer.citations, *([answer.closest] if answer.closest is not None else [])]
+    documents = [citation.document_id for citation in quoted]
+    if answer.resolved not in ("", answer.question):  # it has words of those before it
+        documents += [document for turn in turns for document in turn.documents]
     turn = Turn(
         question=answer.question,
         resolved=answer.resolved,
         answer=answer.text,
         short=answer.short,
         titles=tuple(dict.fromkeys(citation.title for citation in answer.citations)),
-        documents=tuple(dict.fromkeys(citation.document_id for citation in quoted)),
+        documents=tuple(dict.fromkeys(documents)),
     )
     try:
         await blocking(

@@ -292,7 +292,7 @@ class Engine:
         """Pictures that come with a question, decoded.
 
         Args:
-            pictures: Paths, bytes or PIL images.
+            pictures: Paths, bytes or PIL images; what is decoded already stays as it is.
 
         Raises:
             InputError: If a picture is of another kind, or cannot be read.
@@ -366,6 +366,8 @@ class Engine:
         """A question's picture, decoded in a parser process like any other file."""
         from PIL import Image
 
+        if isinstance(picture, Raster):
+            return picture
         try:
             if isinstance(picture, Image.Image):
                 buffer = io.BytesIO()

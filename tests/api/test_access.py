@@ -115,13 +115,32 @@ def test_a_key_is_hashed_once_however_often_and_at_once_it_comes(
 def test_who_fails_often_has_to_wait_and_others_do_not(agent: CogAgent, keys: Keys) -> None:
     app = small_app(agent)
     assert call(app, "/who", keys.reader, client=ELSEWHERE).status_code == 200
-    wrong = f"cog_{'a' * 12}_{'A' * 43}"
+    wrong = f"{keys.dams[:-43]}{'A' * 43}"
     tried = [call(app, "/who", wrong, client=ELSEWHERE) for _ in range(12)]
     assert [response.status_code for response in tried] == [401] * 10 + [429] * 2
     assert 1 <= int(tried[-1].headers["retry-after"]) <= 60
     assert call(app, "/who", keys.dams, client=ELSEWHERE).status_code == 429, "not known yet"
     assert call(app, "/who", keys.reader, client=ELSEWHERE).status_code == 200, "known before"
+    assert call(app, "/who", keys.ships, client=ELSEWHERE).status_code == 200, "another key"
     assert call(app, "/who", keys.dams).status_code == 200, "from another address"
+
+
+def test_keys_that_nobody_made_cost_no_hash_and_lock_nobody_out(
+    agent: CogAgent, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "_UNKNOWN", 20)
+    app = small_app(agent)
+    ring, hashed = app.state.parts.keys, []
+    monkeypatch.setattr(app.state.parts.keys, "_checked", dict(ring._checked))
+    from cogagent.indexes import keys as kept
+
+    hasher = kept._hasher
+    monkeypatch.setattr(kept, "_hasher", lambda: (hashed.append(1), hasher())[1])
+    unknown = f"cog_{'a' * 12}_{'A' * 43}"
+    tried = [call(app, "/who", unknown).status_code for _ in range(22)]
+    assert tried == [401] * 20 + [429] * 2
+    assert not hashed
+    assert call(app, "/who", keys.reader).status_code == 200, "it is new, and holds"
 
 
 def test_keys_that_hold_are_no_failures(agent: CogAgent) -> None:
@@ -257,7 +276,10 @@ def test_a_collection_that_is_not_there_tells_of_no_other(tmp_path: Path) -> Non
         agent.collections.create("secret-project")
         key = Caller("key", "k", frozenset({"read"}), collections=frozenset({"mine"}))
         session = Session(agent, key)
-        for asked in (session.asearch("x", collection="mine"), session.aask("x", collection="mine")):
+        for asked in (
+            session.asearch("x", collection="mine"),
+            session.aask("x", collection="mine"),
+        ):
             with pytest.raises(NotFoundError) as error:
                 asyncio.run(asked)
             assert "secret" not in str(error.value)

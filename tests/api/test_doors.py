@@ -251,7 +251,7 @@ def _without_crops(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _called(client: Any, case: Case) -> Any:
-    return client.call_tool("ask", {"question": case.question, "collection": PLACE})
+    return client.call_tool("ask", asked(case))
 
 
 def mcp_http(doors: Doors, case: Case) -> Any:
@@ -282,8 +282,6 @@ Door = Callable[[Doors, Case], Any]
 DOORS: list[Door] = [
     python, python_stream, cli, rest, sse, official, official_stream, mcp_http, mcp_stdio,
 ]  # fmt: skip
-BLIND = (mcp_http, mcp_stdio)
-"""They take no pictures with a question."""
 
 
 def same(answer: Any) -> Any:
@@ -301,8 +299,6 @@ def same(answer: Any) -> Any:
 @cases
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
 def test_every_door_gives_the_same_answer(doors: Doors, door: Door, case: Case) -> None:
-    if case.image is not None and door in BLIND:
-        pytest.skip("a question for MCP comes without pictures")
     answer, ours = door(doors, case), python(doors, case)
     assert ours["outcome"] == case.outcome
     assert tuple(cited["page"] for cited in ours["citations"]) == case.pages

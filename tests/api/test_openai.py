@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -322,7 +322,8 @@ def test_pictures_are_fetched_where_that_is_allowed(shared: CogAgent):
     from cogagent.retrievers.web.fetching import Fetched
 
     class Fetching:
-        def get(self, url: str) -> Fetched:
+        def get(self, url: str, unwanted: Callable[[], bool]) -> Fetched:
+            assert not unwanted()
             return Fetched(url, "image/png", picture("red"))
 
     app = make_app(shared, open_door=True)
@@ -491,7 +492,8 @@ def test_one_text_has_one_vector(client, shared):
 @pytest.mark.parametrize(
     "changes",
     [{"input": [1, 2]}, {"input": [[1, 2]]}, {"input": ""}, {"input": []}, {"input": ["a", ""]},
-     {"dimensions": 7}, {"encoding_format": "int8"}, {"input": ["a"] * 2049}],
+     {"dimensions": 7}, {"encoding_format": "int8"}, {"input": ["a"] * 2049},
+     {"input": ["a" * 100_000] * 11}],
 )  # fmt: skip
 def test_what_cannot_be_embedded_is_a_bad_request(client, changes):
     given = {"model": "cogagent", "input": "a"} | changes

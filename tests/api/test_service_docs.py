@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from cogagent import CogAgent, Source
@@ -42,7 +43,8 @@ def test_the_examples_for_curl_work(key_and_server: tuple[str, Running], tmp_pat
     key, server = key_and_server
     (tmp_path / "report.pdf").write_bytes(pdf(["The profit was 4 million euros."], "Report"))
     examples = blocks("sh")
-    assert len(examples) == 5
+    (tmp_path / "questions.jsonl").write_text('{"question": "What was the revenue in 2018?"}\n')
+    assert len(examples) == 6
     for example in examples:
         assert ADDRESS in example
         # Proxies of the surroundings know nothing of this machine's own ports.
@@ -65,6 +67,17 @@ def test_the_examples_for_curl_work(key_and_server: tuple[str, Running], tmp_pat
             assert json.loads(ended.stdout)["short"] == "41 million euros"
         else:
             json.loads(ended.stdout)
+
+
+def test_the_places_that_it_names_are_there(key_and_server: tuple[str, Running]) -> None:
+    key, server = key_and_server
+    described = httpx.get(f"{server.url}/openapi.json", headers=bearer(key)).json()["paths"]
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    named = {*re.findall(r"[\s`\d](/v1/[\w/{}]+)", PAGE + readme)}
+    assert len(named) > 8
+    for path in named:
+        pattern = path.replace("ID", "{job}").replace("/default/", "/{collection}/")
+        assert pattern in described, path
 
 
 def test_the_example_for_openai_works(

@@ -25,7 +25,7 @@ from cogagent.errors import ConfigError
 from tests.api.conftest import LONGEST, bearer, make_keys
 
 SLOW = """
-import asyncio, sys
+import asyncio, sys, time
 from pathlib import Path
 from cogagent.api import serving
 from cogagent.config import load_settings
@@ -40,13 +40,18 @@ def with_slow(agent, *, open_door):
         await asyncio.sleep(seconds)
         return "done"
 
+    @app.get("/stuck", include_in_schema=False)
+    async def stuck(seconds: float) -> str:
+        await asyncio.to_thread(time.sleep, seconds)
+        return "done"
+
     return app
 
 serving.make_app = with_slow
 home = Path(sys.argv[1])
 serving.serve(home, load_settings(home), lambda url: print(url, flush=True))
 """
-"""The service with one more route, which takes as long as it is told to."""
+"""The service with two more routes, which take as long as they are told to."""
 
 
 @dataclass
@@ -132,6 +137,20 @@ def test_what_takes_too_long_is_cut_and_told_so(shared_home: Path) -> None:
     assert time.monotonic() - begun < 10
     (reply,) = replies
     assert (reply.status_code, reply.json()["code"]) == (503, "stopping")
+
+
+def test_a_thread_that_does_not_end_is_not_waited_for_for_ever(shared_home: Path) -> None:
+    home = str(shared_home)
+    with (
+        service("-c", SLOW, home, shutdown_seconds=0.2) as running,
+        under_way(running, 60, "stuck"),
+    ):
+        begun = time.monotonic()
+        running.popen.send_signal(signal.SIGTERM)
+        code, said = running.ended()
+    assert code == 128 + signal.SIGTERM, said
+    assert "does not end" in said
+    assert time.monotonic() - begun < 12
 
 
 def test_nothing_more_is_taken_while_it_stops(shared_home: Path) -> None:
@@ -267,14 +286,16 @@ def test_who_does_not_finish_the_head_of_a_request_is_hung_up_on(
 
 
 @contextmanager
-def under_way(running: Process, seconds: float) -> Iterator[list[httpx.Response]]:
+def under_way(
+    running: Process, seconds: float, route: str = "slow"
+) -> Iterator[list[httpx.Response]]:
     """A request that has reached the service; its reply, once it has come."""
     replies: list[httpx.Response] = []
 
     def ask() -> None:
         with suppress(httpx.TransportError):  # the process may be ended
             replies.append(
-                httpx.get(f"{running.url}/slow", params={"seconds": seconds}, timeout=LONGEST)
+                httpx.get(f"{running.url}/{route}", params={"seconds": seconds}, timeout=LONGEST)
             )
 
     thread = threading.Thread(target=ask)

@@ -9,7 +9,7 @@ from pathlib import Path
 _UNDO = {
     4: """
         DROP TABLE idempotent; DROP TABLE audit; DROP TABLE keys;
-        DROP TABLE job_events; DROP TABLE job_items; DROP TABLE jobs;
+        DROP TABLE job_events; DROP TABLE item_documents; DROP TABLE job_items; DROP TABLE jobs;
         DROP TABLE document_principals;
         CREATE TABLE old_turns (
             conversation TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL,
@@ -18,7 +18,8 @@ _UNDO = {
         INSERT INTO old_turns SELECT conversation, number, at, body FROM turns;
         DROP TABLE turns;
         ALTER TABLE old_turns RENAME TO turns;
-        DROP INDEX traces_owner;
+        DROP INDEX traces_owner; DROP INDEX traces_asked;
+        ALTER TABLE traces DROP COLUMN asked;
         ALTER TABLE traces DROP COLUMN owner;
         ALTER TABLE documents DROP COLUMN added;
         DELETE FROM meta WHERE key = 'home';

@@ -52,6 +52,37 @@ def test_only_the_newest_are_kept_and_numbers_go_on(catalogue: Catalogue) -> Non
     assert [found.target for found in log.lines(limit=1, before=9)] == ["7"]
 
 
+def test_refused_requests_take_no_place_of_others(catalogue: Catalogue) -> None:
+    log = AuditLog(catalogue, 3)
+    log.write(line("change", owner="k1"))
+    for number in range(10):
+        log.note(line(f"unknown{number}", status=401))
+        log.note(line(f"often{number}", owner="k1", status=429))
+        log.note(line(f"page{number}", status=403))
+        log.flush()
+    assert targets(log) == ["page9", "often9", "unknown9", "change"]
+
+
+def test_refused_requests_that_wait_push_out_no_others(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_WAITING", 2)
+    log = AuditLog(catalogue, 10)
+    log.note(line("change", owner="k1"))
+    for number in range(5):
+        log.note(line(str(number), status=401))
+    log.flush()
+    assert targets(log) == ["4", "3", "change"]
+
+
+def test_many_lines_are_trimmed_now_and_then(catalogue: Catalogue) -> None:
+    log = AuditLog(catalogue, 200)
+    for number in range(250):
+        log.write(line(str(number)))
+    assert 200 <= len(log.lines(1000)) <= 202
+    assert targets(log)[0] == "249"
+
+
 def test_none_may_be_kept(catalogue: Catalogue) -> None:
     log = AuditLog(catalogue, 0)
     log.write(line())

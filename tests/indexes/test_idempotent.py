@@ -23,9 +23,10 @@ def keep(kept: Idempotent, key: str = "k", body: bytes = b"{}", **others: object
 def test_what_was_answered_is_found_by_its_owner_alone(store: Store) -> None:
     kept = Idempotent(store.catalogue)
     assert kept.find("owner", "k", "hash") is None
-    assert keep(kept, body=b'{"a":1}', documents=["doc-1"]) == b'{"a":1}'
+    (document,) = store.put("default", [make_entry("note:1", "A text.")])
+    assert keep(kept, body=b'{"a":1}', documents=[document]) == b'{"a":1}'
     found = kept.find("owner", "k", "hash")
-    assert found == (b'{"a":1}', frozenset({"doc-1"}))
+    assert found == (b'{"a":1}', frozenset({document}))
     assert kept.find("other", "k", "hash") is None
     assert kept.find("owner", "k2", "hash") is None
 
@@ -59,11 +60,14 @@ def test_a_key_is_forgotten_after_a_day(store: Store) -> None:
 
 
 def test_an_answer_goes_with_a_document_that_it_quotes(store: Store) -> None:
-    (document,) = store.put("default", [make_entry("note:1", "A text.")])
+    entries = [make_entry("note:1", "A text."), make_entry("note:2", "Another.")]
+    document, other = store.put("default", entries)
     kept = Idempotent(store.catalogue)
     keep(kept, documents=[document])
-    keep(kept, "other", documents=["doc-else"])
+    keep(kept, "other", documents=[other])
     store.delete([document])
+    keep(kept, "late", documents=[document, other])
+    assert kept.find("owner", "late", "hash") is None
     assert kept.find("owner", "k", "hash") is None
     assert kept.find("owner", "other", "hash") is not None
 
@@ -77,17 +81,16 @@ def test_an_answer_goes_with_its_collection(store: Store) -> None:
     assert kept.find("owner", "k", "hash") is None
 
 
-def test_an_answer_goes_with_a_trace_that_is_deleted_and_stays_when_one_makes_room(
-    store: Store,
-) -> None:
+def test_an_answer_goes_with_its_trace_deleted_or_making_room(store: Store) -> None:
     kept = Idempotent(store.catalogue)
     for number in range(3):
         name = f"trace-{number}"
-        keep(kept, name, trace=name)
         entry = TraceEntry(id=name, at=f"2026-01-0{number + 1}", question="?", outcome="answered")
         store.runs.add_trace(entry, "{}", (), keep=2)
+        keep(kept, name, trace=name)
     store.runs.delete_traces("trace-2")
-    assert kept.find("owner", "trace-0", "hash") is not None
+    assert kept.find("owner", "trace-0", "hash") is None
+    assert kept.find("owner", "trace-1", "hash") is not None
     assert kept.find("owner", "trace-2", "hash") is None
 
 

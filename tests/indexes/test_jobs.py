@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -81,6 +82,41 @@ def work(claims: Claims, worker: str = "w", failing: tuple[int, ...] = ()) -> st
         ],
     )
     return claims.finish(claim)
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(
+    queue: JobQueue, claims: Claims, clock: Clock
+) -> None:
+    clock.now = time.time() - 3600  # jobs were submitted by the clock of before
+    first, second = add(queue), add(queue)
+    assert claims.is_due()
+    claim = claims.claim("w")
+    assert claim is not None
+    claims.postpone(first, "w", BROKEN)
+    assert work(claims) == "done", "the second"
+    assert queue.get(second).is_final
+    assert claims.claim("w") is None, "it has to wait"
+    clock.now -= 3600
+    assert claims.is_due()
+    assert claims.others_wait("bob")
+    again = claims.claim("w")
+    assert again is not None
+    assert again.job.id == first
+
+
+def test_a_clock_that_is_set_forward_takes_no_job_from_who_lives(
+    catalogue: Catalogue, queue: JobQueue, clock: Clock
+) -> None:
+    living = {"one"}
+    claims = Claims(catalogue, 3, is_alive=living.__contains__, clock=clock)
+    job = add(queue)
+    assert claims.claim("one") is not None
+    clock.now += 86400
+    assert claims.reap() == 0
+    assert claims.claim("two") is None
+    living.clear()
+    assert claims.reap() == 1
+    assert queue.get(job).state == "queued"
 
 
 # --- from submission to the end -------------------------------------------
@@ -412,7 +448,7 @@ def test_items_and_jobs_in_pages(queue: JobQueue) -> None:
     assert [item.number for item in queue.items(jobs[0], after=2, limit=2)] == [3, 4]
     first = queue.newest("ann", limit=3)
     assert [job.id for job in first] == jobs[:0:-1]
-    assert [job.id for job in queue.newest("ann", after=first[-1].id)] == jobs[:1]
+    assert [job.id for job in queue.newest("ann", after=first[-1].number)] == jobs[:1]
     assert queue.newest("bob") == []
 
 
@@ -420,7 +456,8 @@ def test_old_jobs_are_forgotten(queue: JobQueue, claims: Claims) -> None:
     jobs = [add(queue) for _ in range(4)]
     for _ in range(3):
         work(claims)
-    assert claims.forget(1) == jobs[1::-1]
+    assert claims.forget(1, "2020") == [], "what ended since stays in any case"
+    assert claims.forget(1, "9999") == jobs[1::-1]
     assert [job.id for job in queue.newest(None)] == [jobs[3], jobs[2]]
     assert queue.events(jobs[0]) == queue.items(jobs[0]) == []
 

@@ -145,8 +145,12 @@ def test_traces_are_listed_by_owner_and_page_by_page(log: RunLog) -> None:
         log.add_trace(made.model_copy(update={"owner": whose}), "{}", ["doc-1"], keep=10)
     assert [one.id for one in log.traces(owner="key")] == ["t3", "t1"]
     assert [one.id for one in log.traces(2)] == ["t4", "t3"]
-    assert [one.id for one in log.traces(2, before="t3")] == ["t2", "t1"]
-    assert log.traces(9, before="gone") == []
+    last = log.traces(2)[-1]
+    assert [one.id for one in log.traces(2, before=(last.at, last.id))] == ["t2", "t1"]
+    log.delete_traces("t3")
+    assert [one.id for one in log.traces(2, before=(last.at, last.id))] == ["t2", "t1"]
+    assert log.traces(9, before=("2025", "t")) == []
+    log.add_trace(last, "{}", ["doc-1"], keep=10)
     found, documents = log.entry("t3")
     assert (found.owner, documents) == ("key", ["doc-1"])
     with pytest.raises(NotFoundError):

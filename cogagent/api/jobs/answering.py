@@ -14,6 +14,7 @@ from cogagent.agent import CogAgent
 from cogagent.api.callers import Caller
 from cogagent.api.jobs import questions
 from cogagent.api.jobs.holding import Hold
+from cogagent.api.quoting import documents_of_line
 from cogagent.indexes.files import write_whole
 from cogagent.indexes.job_claims import Claim, Claims, Outcome
 from cogagent.indexes.job_rows import JobProgress, Task
@@ -67,7 +68,7 @@ class BatchRun:
         if any(task.retried for task in tasks):
             self._again(tasks, asked, answers)
         else:
-            self._answer(asked, answers, _Follower(answers, self._settle))
+            self._answer(asked, answers, _Follower(answers, self._outcome, self._settle))
 
     def _again(self, tasks: Sequence[Task], asked: Path, answers: Path) -> None:
         """Answer some of the questions once more, and put the answers in place of the old."""
@@ -85,7 +86,7 @@ class BatchRun:
         text = "".join(f"{json.dumps(merged[n], ensure_ascii=False)}\n" for n in sorted(merged))
         write_whole(answers, text.encode(), _FULL)
         # Told after the answers are in place: a kill in between does this once more.
-        self._settle([_outcome(n, merged[n]) for n in numbers])
+        self._settle([self._outcome(n, merged[n]) for n in numbers])
         for path in (some, found):
             path.unlink(missing_ok=True)
 
@@ -132,6 +133,16 @@ class BatchRun:
             seconds_left=progress.seconds_left,
         )
 
+    def _outcome(self, number: int, line: Mapping[str, Any]) -> Outcome:
+        """What became of a question."""
+        if line["error"] is not None:
+            return Outcome(number, Problem.model_validate(line["error"]))
+        answer = line["answer"]
+        error = None
+        if answer["outcome"] == "failed":
+            error = Problem(code="failed", message=answer["stop_reason"])
+        return Outcome(number, error, documents_of_line(self._agent, answer))
+
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
             self._claims.settle(self._claim, outcomes)
@@ -143,11 +154,18 @@ class _Follower:
 
     Args:
         path: The file; it need not be there yet.
+        outcome: What an answer comes to.
         settle: Is told.
     """
 
-    def __init__(self, path: Path, settle: Callable[[Sequence[Outcome]], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        outcome: Callable[[int, Mapping[str, Any]], Outcome],
+        settle: Callable[[Sequence[Outcome]], None],
+    ) -> None:
         self._path = path
+        self._outcome = outcome
         self._settle = settle
         self._end = 0
 
@@ -155,7 +173,7 @@ class _Follower:
         """Tell what was appended since the last time; a half-written line is left for the next."""
         outcomes = []
         for line, answer, end in _answers(self._path, self._end):
-            outcomes.append(_outcome(line, answer))
+            outcomes.append(self._outcome(line, answer))
             self._end = end
         self._settle(outcomes)
 
@@ -173,12 +191,3 @@ def _answers(path: Path, start: int = 0) -> Iterator[tuple[int, dict[str, Any], 
                 yield answer["line"], answer, start
     except FileNotFoundError:
         return
-
-
-def _outcome(number: int, answer: Mapping[str, Any]) -> Outcome:
-    """What became of a question."""
-    if answer["error"] is not None:
-        return Outcome(number, Problem.model_validate(answer["error"]))
-    if answer["answer"]["outcome"] == "failed":
-        return Outcome(number, Problem(code="failed", message=answer["answer"]["stop_reason"]))
-    return Outcome(number)

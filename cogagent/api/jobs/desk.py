@@ -18,6 +18,8 @@ from cogagent.api.jobs.behalf import require_own, stored
 from cogagent.api.jobs.naming import Upload, uri_of
 from cogagent.api.jobs.tidying import FOLDER
 from cogagent.api.jobs.uploads import Uploads
+from cogagent.api.jobs.withdrawing import shown
+from cogagent.api.quoting import sight
 from cogagent.api.session import Session
 from cogagent.errors import (
     ConflictError,
@@ -64,8 +66,9 @@ class JobDesk:
         self._folder = agent.home / FOLDER
         self.uploads = Uploads(agent.home / "uploads", agent.settings.limits.file_mb)
         self._queue = JobQueue(
-            agent.catalogue, service.queue, service.queue_mb << 20, service.workers
-        )
+            agent.catalogue, service.queue, service.queue_mb << 20, service.workers,
+            self.uploads.discard,
+        )  # fmt: skip
         self._guard = Guard(agent.settings.web.ports)
 
     def close(self) -> None:
@@ -196,12 +199,12 @@ class JobDesk:
             raise no_job(job)
         return found
 
-    def jobs(self, caller: Caller, after: str = "", limit: int = 50) -> list[Job]:
+    def jobs(self, caller: Caller, after: int = 0, limit: int = 50) -> list[Job]:
         """The caller's jobs, the newest first.
 
         Args:
             caller: Whose; all for the scope admin.
-            after: Id of the job that the last list ended with.
+            after: Number of the job that the last list ended with; 0 for none.
             limit: How many.
         """
         caller.require("read")
@@ -258,15 +261,20 @@ class JobDesk:
     def answer_lines(self, caller: Caller, job: str) -> Iterator[bytes]:
         """The answers of a batch, a line each with its end; none of one that has none yet.
 
+        In place of an answer that quotes what was deleted, or what the caller may no longer
+        see, there is an error ``not_found``.
+
         Raises:
             NotFoundError: At once, if there is no such batch.
         """
         if self.job(caller, job).kind != "batch":
             raise NotFoundError(f"the job {job!r} is no batch.")
-        return _whole_lines(self._folder / job / questions.ANSWERS)
+        lines = _whole_lines(self._folder / job / questions.ANSWERS)
+        withdrawn, quoted = self._queue.withdrawn(job), self._queue.quoted(job)
+        return shown(lines, withdrawn, quoted, sight(Session(self._agent, caller)))
 
     def waiting(self) -> tuple[int, int]:
-        """How many jobs are not over, and the bytes that were uploaded for them."""
+        """How many jobs are not over, and the uploaded bytes that are kept, for them or others."""
         return self._queue.waiting()
 
     # --- steering ----------------------------------------------------------
@@ -274,6 +282,27 @@ class JobDesk:
     def cancel(self, caller: Caller, job: str) -> Job:
         """End a job; what was done stays. One that is over stays as it is."""
         return self._queue.cancel(self.job(caller, job).id)
+
+    def call_off(self, caller: Caller, document: str) -> None:
+        """Cancel the caller's uploads that wait to write a document.
+
+        Raises:
+            ConflictError: If a worker is at one; nothing was cancelled.
+        """
+        caller.require("write")
+        self._queue.call_off(document, None if caller.is_admin else caller.owner)
+
+    def delete_document(self, caller: Caller, document: str) -> None:
+        """Delete a document, what quotes it, and what the caller has uploaded to replace it.
+
+        Raises:
+            NotFoundError: If it is not there.
+            ConflictError: If a worker is replacing it; it was not deleted.
+        """
+        session = Session(self._agent, caller)
+        session.document(document)
+        self.call_off(caller, document)
+        session.delete_document(document)
 
     def retry(self, caller: Caller, job: str) -> Job:
         """Try what failed or was cancelled once more, and nothing else.
@@ -340,8 +369,12 @@ class JobDesk:
             name = upload.file.name if upload.file is not None else None
             items.append(
                 NewItem(
-                    source.uri, document, name, body | {"url": upload.url, "name": upload.name}
-                )
+                    source.uri,
+                    document,
+                    name,
+                    body | {"url": upload.url, "name": upload.name},
+                    upload.file.size if upload.file is not None else 0,
+                )  # fmt: skip
             )
         return items
 

@@ -66,7 +66,7 @@ class IngestRun:
             NotFoundError: If the collection was deleted meanwhile.
             CogAgentError: If the home fails; what was settled stays settled.
         """
-        self._agent._engine.store.collection_id(self._collection)
+        self._agent.collections.require(self._collection)
         tasks = self._claims.tasks(self._claim)
         # Somebody may have died over one of them: it is found out which.
         alone = self._claim.job.attempts > 1
@@ -76,7 +76,7 @@ class IngestRun:
             outcomes = self._ingest(group)
             self._claims.settle(self._claim, outcomes)
             self._hold.got_on = self._hold.got_on or bool(outcomes)
-            done = {number for number, error in outcomes if error is None}
+            done = {one.number for one in outcomes if one.error is None}
             self._uploads.discard(
                 *(task.upload for task in group if task.upload and task.number in done)
             )
@@ -159,12 +159,12 @@ class IngestRun:
 
     def _read(self, sources: Sequence[Source], tasks: Sequence[Task]) -> Sequence[Failure]:
         """Ingest sources; what failed."""
-        report = self._agent._engine.ingestor().run(
+        report = self._agent.ingest_read(
             sources,
             self._collection,
             self._tell,
-            self._hold.is_over,  # heard between pages: what was stored by then stays
-            retry=any(task.retried for task in tasks),
+            self._hold.is_over,
+            retry_failed=any(task.retried for task in tasks),
         )
         return report.failed
 
@@ -194,11 +194,10 @@ class IngestRun:
 
     def _is_whole(self, task: Task) -> bool:
         """Whether the bytes of an upload are in the home, looked at and all."""
-        store = self._agent._engine.store
-        known = store.known(self._collection, task.uri)
-        if known is None or task.upload is None:
+        if task.upload is None:
             return False
-        return task.upload.startswith(known.content) and not store.unseen(known.id)
+        content = task.upload.partition("-")[0]
+        return self._agent.documents.is_whole(self._collection, task.uri, content)
 
 
 def _problem(task: Task, failures: Sequence[Failure]) -> Problem:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -26,14 +27,17 @@ from cogagent.errors import (
     MissingPackageError,
     NotFoundError,
     OfflineError,
+    UnauthenticatedError,
 )
 from cogagent.indexes.catalogue import Catalogue
 from cogagent.indexes.job_claims import Claim, Claims, LeaseLostError
+from cogagent.indexes.keys import KeyRing
 from cogagent.types import Problem
 
 _LASTING = (NotFoundError, ConfigError, CapabilityError, MissingPackageError, OfflineError)
 """Errors that another attempt would meet again."""
 _TIDY_SECONDS = 60.0
+_REFUSED = "the API key that submitted it is revoked or has expired."
 log = logging.getLogger(__name__)
 
 
@@ -92,6 +96,7 @@ class Runner:
         self._settings = settings
         self._agent = agent
         self._claims = claims_of(catalogue, home, settings)
+        self._keys = KeyRing(catalogue)
         self._uploads = Uploads(home / "uploads", settings.limits.file_mb)
         self._fetching = fetching or Fetching(settings)
         self._on_stuck = on_stuck
@@ -137,8 +142,9 @@ class Runner:
         claim = self._claims.claim(self._alive.name)
         if claim is None:
             return False
-        with Hold(self._claims, claim, self.stopping, self._on_stuck) as hold:
-            error = self._attempt(agent, claim, hold)
+        may = partial(self._keys.holds, claim.job.owner)
+        with Hold(self._claims, claim, self.stopping, self._on_stuck, may) as hold:
+            error = self._attempt(agent, claim, hold) if hold.look() != "refuse" else None
         try:
             self._let_go(claim, hold, error)
         except LeaseLostError:
@@ -178,7 +184,12 @@ class Runner:
         job = claim.job.id
         if isinstance(error, LeaseLostError) or hold.ordered == "lost":
             raise LeaseLostError(job)
-        if error is not None:
+        if hold.ordered == "refuse" and self._claims.tasks(claim):
+            refused = self._problem(
+                UnauthenticatedError(_REFUSED, remedy="Submit it with another key.")
+            )
+            self._claims.postpone(job, claim.worker, refused, lasting=True)
+        elif error is not None:
             lasting = isinstance(error, (*_LASTING, _DeadlyError))
             self._claims.postpone(job, claim.worker, self._problem(error), lasting=lasting)
         elif hold.ordered == "park" and self._claims.tasks(claim):

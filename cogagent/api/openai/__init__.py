@@ -6,6 +6,6 @@ from fastapi import APIRouter
 
 from cogagent.api.openai import chat, embeddings, files, models
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter()
 for _part in (chat, models, files, embeddings):
     router.include_router(_part.router)

@@ -22,6 +22,7 @@ AGENT = "cogagent"
 def router() -> APIRouter:
     """A router of this door."""
     return APIRouter(
+        prefix="/v1",  # here, not where they are put together: the log tells it
         tags=["openai"],
         route_class=Route,
         responses=failures(*_ALWAYS),

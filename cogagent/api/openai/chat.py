@@ -111,7 +111,7 @@ async def create_chat_completion(
     collection = _collection(given)
     put = asked(given.messages)
     keywords = {
-        "images": await pictures_of(put.pictures, parts_of(request).fetching),
+        "images": pictures_of(put.pictures, parts_of(request)),
         "collection": collection,
         "history": put.history or None,
         **_chosen(given.cogagent or AskOptions()),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 from pydantic import Field
 
+from cogagent.api import streaming
 from cogagent.api.etags import reply
 from cogagent.api.openai.base import AGENT, gives
 from cogagent.api.openai.base import router as new_router
@@ -18,6 +20,9 @@ from cogagent.api.routes.base import Reader
 from cogagent.types import Record
 
 router = new_router()
+
+_CHARACTERS = 1_000_000
+"""Of all texts of one request."""
 
 Filled = Annotated[Text, Field(min_length=1)]
 
@@ -72,7 +77,9 @@ class Embeddings(Record):
     openapi_extra=takes(EmbeddingRequest),
 )
 async def create_embedding(
-    session: Reader, given: Annotated[EmbeddingRequest, Depends(json_body(EmbeddingRequest))]
+    request: Request,
+    session: Reader,
+    given: Annotated[EmbeddingRequest, Depends(json_body(EmbeddingRequest))],
 ) -> Response:
     """Vectors of texts, by the home's text embedder."""
     embedder = session.text_embedder
@@ -81,7 +88,10 @@ async def create_embedding(
     if given.dimensions not in (None, embedder.dim):
         raise unsupported(f"vectors of {embedder.name} have {embedder.dim} numbers", "dimensions")
     texts = [given.input] if isinstance(given.input, str) else given.input
-    vectors, tokens = await session.aembed(texts, query=given.input_type == "query")
+    if sum(map(len, texts)) > _CHARACTERS:
+        raise unsupported(f"a request has {_CHARACTERS} characters at most; send several", "input")
+    work = asyncio.create_task(session.aembed(texts, query=given.input_type == "query"))
+    vectors, tokens = await streaming.until_gone(request, work)
     read = sum(min(count, embedder.max_tokens) for count in tokens)
 
     def shown(vector: Any) -> tuple[float, ...] | str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+import os
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
 from fastapi import Path, Query, Request, Response
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from cogagent.api.etags import reply
 from cogagent.api.forms import MEDIA_TYPE, Form, read_form
@@ -24,6 +28,8 @@ router = new_router()
 
 _FILE = "file"
 _LONGEST = 200
+_BLOCK = 1 << 18
+"""Bytes of a file that are in memory at a time."""
 _FORM = {
     "type": "object",
     "required": [_FILE],
@@ -108,13 +114,35 @@ def delete_file(request: Request, session: Writer, file: FileId) -> Response:
 )
 def download_file(request: Request, session: Reader, file: FileId) -> Response:
     """The bytes of a file, as they were uploaded."""
-    name, data = Cabinet(parts_of(request), session).content(file)
+    name, found = Cabinet(parts_of(request), session).content(file)
     headers = {
+        "Content-Length": str(os.fstat(found.fileno()).st_size),
         "Cache-Control": "no-store",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(data, headers=headers, media_type="application/octet-stream")
+    return _FileResponse(found, headers)
+
+
+class _FileResponse(StreamingResponse):
+    """The bytes of an open file, which is closed in any case; that may be deleted meanwhile."""
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, file: BinaryIO, headers: Mapping[str, str]) -> None:
+        self._file = file
+        super().__init__(_blocks(file), headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(_BLOCK):
+        yield block
 
 
 def _submit(parts: Parts, session: Session, form: Form, key: str | None) -> FileObject:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from cogagent.api.openai.replies import filename_of
 from cogagent.api.parts import Parts
 from cogagent.api.session import Session
 from cogagent.documents.base import MEMBER
-from cogagent.errors import ConflictError, NotFoundError
+from cogagent.errors import NotFoundError
 from cogagent.indexes.uploaded import Uploaded
 from cogagent.types import Document, Record
 
@@ -88,8 +88,10 @@ class Cabinet:
         found: list[FileObject] = []
         while len(found) <= wanted:
             ids = self._log.ids(after, _AT_ONCE, collection)
+            documents = self._session.some_documents(ids)
+            uploads = self._log.some(ids)
             for after in ids:
-                file = self.find(after)
+                file = self._file(documents.get(after), uploads.get(after))
                 if file is not None and purpose in (None, file.purpose):
                     found.append(file)
             if len(ids) < _AT_ONCE:
@@ -115,7 +117,9 @@ class Cabinet:
 
     def find(self, file: str) -> FileObject | None:
         """One file; ``None`` if it is not there."""
-        document, upload = self._document(file), self._log.find(file)
+        return self._file(self._document(file), self._log.find(file))
+
+    def _file(self, document: Document | None, upload: Uploaded | None) -> FileObject | None:
         if document is not None:
             return self._of_document(document, upload)
         if upload is None or (upload.state == "done" and not self._members(upload, 1)):
@@ -127,12 +131,12 @@ class Cabinet:
 
         Raises:
             NotFoundError: If it is not there.
-            ConflictError: If it is just being read, or is to be with others.
+            ConflictError: If it is just being read.
         """
         self.get(file)
         document, upload = self._document(file), self._log.find(file)
         if upload is not None and upload.state == "queued":
-            self._call_off(file, upload)
+            self._jobs.call_off(self._session.caller, file)
         if document is not None:
             self._session.delete_document(file)
         elif upload is not None:
@@ -141,8 +145,8 @@ class Cabinet:
                     self._session.delete_document(member.id)
         self._log.forget(file)
 
-    def content(self, file: str) -> tuple[str, bytes]:
-        """A file's name and bytes.
+    def content(self, file: str) -> tuple[str, BinaryIO]:
+        """A file's name, and its bytes as a file that the caller closes.
 
         Raises:
             NotFoundError: If it is not there, or its bytes are not kept.
@@ -153,7 +157,7 @@ class Cabinet:
         upload = self._log.find(file)
         try:
             if upload is not None and upload.upload is not None:
-                return found.filename, self._jobs.uploads.path(upload.upload).read_bytes()
+                return found.filename, self._jobs.uploads.path(upload.upload).open("rb")
         except FileNotFoundError:
             pass  # it is kept only while the job may need it
         raise NotFoundError(f"the bytes of the file {file!r} are not kept.")
@@ -178,7 +182,7 @@ class Cabinet:
         came = document.added if upload is None else upload.created
         return FileObject(
             id=document.id,
-            bytes=self._session.size(document.id) or 0,
+            bytes=self._session.size_of(document) or 0,
             created_at=0 if came is None else _seconds(came),
             filename=filename_of(document.uri, document.title),
             purpose=str(document.metadata.get("purpose", DEFAULT_PURPOSE)),
@@ -219,16 +223,6 @@ class Cabinet:
             return self._jobs.uploads.path(upload.upload).stat().st_size
         except FileNotFoundError:
             return 0
-
-    def _call_off(self, file: str, upload: Uploaded) -> None:
-        if upload.alone and upload.job_state == "queued":
-            job = self._jobs.cancel(self._session.caller, upload.job)
-            if job.state == "cancelled":
-                return  # else a worker took it in this very moment
-        raise ConflictError(
-            f"the file {file!r} is being read, or is to be with others.",
-            remedy=f"Cancel the job {upload.job}, or wait until it is over.",
-        )
 
 
 def no_file(file: str) -> NotFoundError:

@@ -39,12 +39,17 @@ def asks_of(request: Request) -> Asks:
     openapi_extra=takes(SearchRequest),
 )
 async def search(
-    session: Reader, given: Annotated[SearchRequest, Depends(json_body(SearchRequest))]
+    request: Request,
+    session: Reader,
+    given: Annotated[SearchRequest, Depends(json_body(SearchRequest))],
 ) -> Response:
     """The best pieces of evidence for words or a picture, best first; no answer is written."""
-    found = await session.asearch(
-        given.query, given.k, given.modality, given.image, given.collection, given.filters
+    work = asyncio.create_task(
+        session.asearch(
+            given.query, given.k, given.modality, given.image, given.collection, given.filters
+        )
     )
+    found = await streaming.until_gone(request, work)
     return etags.reply(SearchResult(items=tuple(found)))
 
 
@@ -67,7 +72,7 @@ async def ask(
     client is gone for longer, the answer is given up.
     """
     asks = asks_of(request)
-    streams = given.stream or streaming.MEDIA_TYPE in request.headers.get("accept", "")
+    streams = given.stream or streaming.is_wanted(request)
     if idempotency_key is not None:
         earlier = await asks.earlier(session, idempotency_key, given)
         if earlier is not None and streams:
@@ -83,8 +88,9 @@ async def ask(
     run = asks.runs.start(session.caller.owner, asks.stream(session, given, idempotency_key))
     await run.begun(settings.heartbeat_seconds)
     return EventStream(
-        run, 0, settings.heartbeat_seconds, {"Location": f"/v1/asks/{run.id}/events"}
-    )
+        run, 0, settings.heartbeat_seconds, {"Location": f"/v1/asks/{run.id}/events"},
+        parts_of(request).may(session.caller),
+    )  # fmt: skip
 
 
 @routes.get("/asks/{ask}/events", responses=gives(Event, media=streaming.MEDIA_TYPE))
@@ -98,7 +104,9 @@ async def resume_ask(
     run = asks_of(request).runs.get(ask, session.caller.owner)
     after = int(last_event_id or 0)
     run.require(after)
-    return EventStream(run, after, parts_of(request).settings.heartbeat_seconds)
+    parts = parts_of(request)
+    may = parts.may(session.caller)
+    return EventStream(run, after, parts.settings.heartbeat_seconds, may=may)
 
 
 @routes.delete("/asks/{ask}", status_code=204)

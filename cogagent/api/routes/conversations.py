@@ -5,11 +5,10 @@ from __future__ import annotations
 from fastapi import Response
 
 from cogagent.api import etags
-from cogagent.api.paging import Cursor, Limit, Page, cursor, position
+from cogagent.api.paging import Cursor, Limit, Page, cursor, number
 from cogagent.api.paths import ConversationName
 from cogagent.api.routes.base import Reader, gives, router
 from cogagent.api.views import Conversation, ConversationTurns
-from cogagent.errors import InputError
 
 routes = router("conversations")
 
@@ -17,10 +16,7 @@ routes = router("conversations")
 @routes.get("/conversations", responses=gives(Page[Conversation]))
 def list_conversations(session: Reader, after: Cursor = "", limit: Limit = 50) -> Response:
     """The caller's conversations, the last used first."""
-    try:
-        start = int(position("conversations", after) or 0)
-    except ValueError as error:
-        raise InputError("the cursor is none of this list's.") from error
+    start = number("conversations", after)
     names = session.conversations()
     shown = tuple(Conversation(name=name) for name in names[start : start + limit])
     more = cursor("conversations", str(start + limit)) if len(names) > start + limit else None

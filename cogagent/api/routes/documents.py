@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Path, Query, Request, Response
 
 from cogagent.api import etags, pictures
-from cogagent.api.paging import Cursor, Limit, Page, cursor, page, position
+from cogagent.api.paging import Cursor, Limit, Page, cursor, number, page, position
 from cogagent.api.paths import CollectionName
 from cogagent.api.pictures import BoxText, PictureFormat, Side
 from cogagent.api.routes.base import (
@@ -17,12 +17,12 @@ from cogagent.api.routes.base import (
     Reader,
     Writer,
     gives,
+    parts_of,
     problems,
     router,
 )
 from cogagent.api.routes.evidence import cropped
 from cogagent.api.session import Session
-from cogagent.errors import InputError
 from cogagent.types import Document, Element, Evidence
 
 routes = router("documents")
@@ -62,16 +62,19 @@ def show_document(
     return etags.tagged(request, session.document(document))
 
 
-@routes.delete("/documents/{document}", status_code=204, responses=problems(412))
+@routes.delete("/documents/{document}", status_code=204, responses=problems(409, 412))
 def delete_document(
     request: Request,
     session: Writer,
     document: DocumentId,
     if_match: IfMatch = None,  # noqa: ARG001
 ) -> Response:
-    """Delete a document, with the traces and conversations that quote it."""
+    """Delete a document, with the traces, conversations and answers that quote it.
+
+    What the caller has uploaded to replace it, and waits, is called off.
+    """
     etags.require_match(request, session.document(document))
-    session.delete_document(document)
+    parts_of(request).jobs.delete_document(session.caller, document)
     return Response(status_code=204)
 
 
@@ -175,10 +178,7 @@ def _set_enabled(request: Request, session: Session, document: str, *, enabled: 
 
 def _elements(session: Session, document: str, after: str, limit: int, kind: str) -> Page[Element]:
     """Elements behind a cursor, which counts them: they have no id of their own."""
-    try:
-        start = int(position(kind, after) or 0)
-    except ValueError as error:
-        raise InputError("the cursor is none of this list's.") from error
+    start = number(kind, after)
     found = session.elements(document)
     wanted = found if kind == "elements" else (one for one in found if one.kind == "page")
     shown = list(islice(wanted, start, start + limit + 1))

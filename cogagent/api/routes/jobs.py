@@ -10,7 +10,7 @@ from fastapi import Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from cogagent.api import etags, payloads, streaming
-from cogagent.api.paging import Cursor, Limit, Page, page, position
+from cogagent.api.paging import Cursor, Limit, Page, number, page
 from cogagent.api.routes.base import (
     IdempotencyKey,
     IfNoneMatch,
@@ -22,7 +22,6 @@ from cogagent.api.routes.base import (
 )
 from cogagent.api.streaming import Frame
 from cogagent.api.views import Name
-from cogagent.errors import InputError
 from cogagent.indexes.jobs import ItemState, Job, JobEvent, JobItem
 
 routes = router("jobs")
@@ -47,8 +46,8 @@ def list_jobs(
 ) -> Response:
     """The caller's jobs, the newest first."""
     desk = parts_of(request).jobs
-    found = desk.jobs(session.caller, position("jobs", after), limit + 1)
-    return etags.reply(page("jobs", found, limit, lambda one: one.id))
+    found = desk.jobs(session.caller, number("jobs", after), limit + 1)
+    return etags.reply(page("jobs", found, limit, lambda one: str(one.number)))
 
 
 @routes.get("/jobs/{job}", responses=gives(Job, tagged=True))
@@ -74,10 +73,7 @@ def list_job_items(
     limit: Limit = 50,
 ) -> Response:
     """The documents or questions of a job; those that failed say why."""
-    try:
-        behind = int(position("items", after) or 0)
-    except ValueError as error:
-        raise InputError("the cursor is none of this list's.") from error
+    behind = number("items", after)
     found = parts_of(request).jobs.items(session.caller, job, state, behind, limit + 1)
     return etags.reply(page("items", found, limit, lambda one: str(one.number)))
 
@@ -90,7 +86,9 @@ async def follow_job(
     parts = parts_of(request)
     await asyncio.to_thread(parts.jobs.job, session.caller, job)
     events = parts.jobs.events(session.caller, job, int(last_event_id or 0))
-    return streaming.frames_stream(_frames(events), parts.settings.heartbeat_seconds)
+    return streaming.frames_stream(
+        _frames(events), parts.settings.heartbeat_seconds, parts.may(session.caller)
+    )
 
 
 @routes.post("/jobs/{job}/cancel", responses=gives(Job))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from cogagent.api import etags
-from cogagent.api.paging import Cursor, Limit, Page, page, position
+from cogagent.api.paging import Cursor, Limit, Page, number, page
 from cogagent.api.routes.base import Admin, IfNoneMatch, Reader, gives, parts_of, router
 from cogagent.api.views import Inventory, SettingEntry, SettingList
 from cogagent.config import describe
-from cogagent.errors import InputError
 from cogagent.indexes.audit import NumberedLine
 from cogagent.planners.factory import planner_names
 
@@ -53,9 +52,6 @@ def list_audit(
     limit: Limit = 50,
 ) -> Response:
     """Who did what, the newest first. What was said is in no line."""
-    try:
-        before = int(position("audit", after) or 0) or None
-    except ValueError as error:
-        raise InputError("the cursor is none of this list's.") from error
+    before = number("audit", after) or None
     found = parts_of(request).audit.lines(limit + 1, before)
     return etags.reply(page("audit", found, limit, lambda one: str(one.number)))

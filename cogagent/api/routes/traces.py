@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request, Response
 
 from cogagent.api import etags, pictures, streaming
-from cogagent.api.paging import Cursor, Limit, Page, page, position
+from cogagent.api.paging import Cursor, Limit, Page, page, pair
 from cogagent.api.payloads import json_body, takes
 from cogagent.api.pictures import PictureFormat, Side
 from cogagent.api.routes.base import IfNoneMatch, Reader, gives, router
@@ -26,8 +26,8 @@ TraceId = Annotated[str, Path(max_length=100, description="The trace's id: `trac
 @routes.get("/traces", responses=gives(Page[TraceEntry]))
 def list_traces(session: Reader, after: Cursor = "", limit: Limit = 50) -> Response:
     """The caller's traces, the newest first."""
-    found = session.traces(limit + 1, position("traces", after))
-    return etags.reply(page("traces", found, limit, lambda one: one.id))
+    found = session.traces(limit + 1, pair("traces", after))
+    return etags.reply(page("traces", found, limit, lambda one: f"{one.at} {one.id}"))
 
 
 @routes.get("/traces/{trace}", responses=gives(Trace, tagged=True))
