@@ -7,31 +7,17 @@ import sys
 import tempfile
 import time
 
-from benchmarks.common import lines, percentile, report
-from cogagent import CogAgent, Source
+from benchmarks.common import filled, lines, percentile, report
+from cogagent import CogAgent
 
 CHUNKS = 10_000
 
 
 def main() -> None:
     home = tempfile.mkdtemp()
-    rows = lines("twowiki_retrieval", "corpus.jsonl") + lines("scifact", "corpus.jsonl")
     questions = [row["question"] for row in lines("squad_xquad_en", "dev", "qa.jsonl")][:100]
     with CogAgent(home=home) as agent:
-        chunks = 0
-        while chunks < CHUNKS and rows:
-            batch, rows = rows[:1000], rows[1000:]
-            chunks += agent.ingest(
-                [
-                    Source(
-                        uri=f"{row['_id']} {row['title']}",
-                        data=row["text"].encode(),
-                        media_type="text/plain",
-                        title=row["title"] or None,
-                    )
-                    for row in batch
-                ]
-            ).chunks
+        chunks = filled(agent, CHUNKS)
         for question in questions[:10]:
             agent.ask(question)
         figures: dict[str, float | int] = {"chunks": chunks}

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from benchmarks.common import lines, percentile, report
-from cogagent import CogAgent, Source
+from benchmarks.common import filled, lines, percentile, report
+from cogagent import CogAgent
 from cogagent.indexes.keys import KeyRing
 
 CHUNKS = 10_000
@@ -56,7 +56,7 @@ def main() -> None:
     home = given.home or Path(tempfile.mkdtemp()) / "kb"
     questions = [row["question"] for row in lines("squad_xquad_en", "dev", "qa.jsonl")][:500]
     with CogAgent(home) as agent:
-        report("home", {"chunks": filled(agent), "cores": os.cpu_count() or 0})
+        report("home", {"chunks": filled(agent, CHUNKS), "cores": os.cpu_count() or 0})
         agent.warm()
         _, key = KeyRing(agent.catalogue).create("benchmark", ["read"])
         with serving(home, key) as service:
@@ -64,26 +64,6 @@ def main() -> None:
                 compared(agent, service, door, questions)
             for door, clients in itertools.product(("search", "ask"), CLIENTS):
                 asyncio.run(loaded(service, door, questions, clients, given.seconds))
-
-
-def filled(agent: CogAgent) -> int:
-    """Bring the texts in, if they are not there; how many chunks there are."""
-    chunks = agent.catalogue.reader().execute("SELECT count(*) FROM chunks").fetchone()[0]
-    rows = lines("twowiki_retrieval", "corpus.jsonl") + lines("scifact", "corpus.jsonl")
-    while chunks < CHUNKS and rows:
-        batch, rows = rows[:1000], rows[1000:]
-        chunks += agent.ingest(
-            [
-                Source(
-                    uri=f"{row['_id']} {row['title']}",
-                    data=row["text"].encode(),
-                    media_type="text/plain",
-                    title=row["title"] or None,
-                )
-                for row in batch
-            ]
-        ).chunks
-    return int(chunks)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cogagent import CogAgent, Source
 from cogagent.pipelines.metrics import holds, ndcg, recall, token_f1
 
 __all__ = [
@@ -35,6 +36,26 @@ def lines(*parts: str) -> list[dict[str, Any]]:
     """The records of a .jsonl file."""
     with data(*parts).open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]
+
+
+def filled(agent: CogAgent, chunks: int) -> int:
+    """Bring texts into a home until it has so many chunks; how many it has then."""
+    there = agent.catalogue.reader().execute("SELECT count(*) FROM chunks").fetchone()[0]
+    rows = lines("twowiki_retrieval", "corpus.jsonl") + lines("scifact", "corpus.jsonl")
+    while there < chunks and rows:
+        batch, rows = rows[:1000], rows[1000:]
+        there += agent.ingest(
+            [
+                Source(
+                    uri=f"{row['_id']} {row['title']}",
+                    data=row["text"].encode(),
+                    media_type="text/plain",
+                    title=row["title"] or None,
+                )
+                for row in batch
+            ]
+        ).chunks
+    return int(there)
 
 
 def qrels(*parts: str) -> dict[str, set[str]]:
