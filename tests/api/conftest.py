@@ -6,8 +6,8 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from cogagent import CogAgent, Settings, Source
 from cogagent.config import ServiceSettings
 
 if TYPE_CHECKING:
+    import openai
     from starlette.types import ASGIApp
 
 DAM = [
@@ -209,3 +210,19 @@ def running(app: ASGIApp, **settings: Any) -> Iterator[Running]:
             thread.join(LONGEST)
         assert not thread.is_alive(), "the server does not stop"
     assert not failed, failed
+
+
+@pytest.fixture(scope="module")
+def client_of() -> Iterator[Callable[..., openai.OpenAI]]:
+    """Makes OpenAI's client of a server, for a key; closed after the module's tests."""
+    import openai
+
+    with ExitStack() as opened:
+
+        def client(server: Running, key: str = "none") -> openai.OpenAI:
+            made = openai.OpenAI(
+                base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=60
+            )
+            return opened.enter_context(made)
+
+        yield client

@@ -32,14 +32,9 @@ def server(shared: CogAgent) -> Iterator[Running]:
         yield opened
 
 
-def client_of(server: Running, key: str = "none") -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=60)
-
-
 @pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[openai.OpenAI]:
-    with client_of(server) as opened:
-        yield opened
+def client(server: Running, client_of) -> openai.OpenAI:
+    return client_of(server)
 
 
 def user(content: Any) -> list[Any]:
@@ -318,7 +313,7 @@ def test_pictures_are_not_fetched_unless_that_is_allowed(client):
     assert caught.value.code == "web_refused"
 
 
-def test_pictures_are_fetched_where_that_is_allowed(shared: CogAgent):
+def test_pictures_are_fetched_where_that_is_allowed(shared: CogAgent, client_of):
     from cogagent.retrievers.web.fetching import Fetched
 
     class Fetching:
@@ -333,7 +328,8 @@ def test_pictures_are_fetched_where_that_is_allowed(shared: CogAgent):
         {"type": "text", "text": question},
         {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
     ]
-    with running(app) as server, client_of(server) as ours:
+    with running(app) as server:
+        ours = client_of(server)
         found = ours.chat.completions.create(model=MODEL, messages=user(parts))
     assert (
         found.choices[0].message.content
@@ -417,12 +413,13 @@ def test_what_a_run_raises_comes_through():
         asyncio.run(work())
 
 
-def test_a_question_too_many_is_told_to_come_again(shared: CogAgent):
+def test_a_question_too_many_is_told_to_come_again(shared: CogAgent, client_of):
     from cogagent.api.turnstile import Turnstile
 
     app = make_app(shared, open_door=True)
     app.state.parts.__dict__["turnstile"] = Turnstile(1, -1)
-    with running(app) as server, client_of(server) as ours:
+    with running(app) as server:
+        ours = client_of(server)
         for stream in (False, True):
             with pytest.raises(openai.RateLimitError) as caught:
                 ours.chat.completions.create(model=MODEL, messages=user(QUESTION), stream=stream)
@@ -510,7 +507,9 @@ def test_another_embedder_is_not_found(client):
 # --- who may do what -------------------------------------------------------
 
 
-def test_keys_are_asked_for_and_become_typed_errors(shared: CogAgent, shared_keys: Keys):
+def test_keys_are_asked_for_and_become_typed_errors(
+    shared: CogAgent, shared_keys: Keys, client_of
+):
     with running(make_app(shared)) as server:
         with pytest.raises(openai.AuthenticationError) as caught:
             client_of(server).models.list()
@@ -531,14 +530,15 @@ def test_keys_are_asked_for_and_become_typed_errors(shared: CogAgent, shared_key
             assert httpx.get(server.url + crop, headers=bearer(key)).status_code == status
 
 
-def test_too_many_requests_say_when_to_come_again(shared: CogAgent, monkeypatch):
+def test_too_many_requests_say_when_to_come_again(shared: CogAgent, monkeypatch, client_of):
     ring = make_app(shared).state.parts.keys
     _, key = ring.create("hasty", ["read"])
     app = make_app(shared)
     from cogagent.api.rates import Rates
 
     app.state.parts.__dict__["rates"] = Rates(1)
-    with running(app) as server, client_of(server, key) as ours:
+    with running(app) as server:
+        ours = client_of(server, key)
         ours.models.list()
         with pytest.raises(openai.RateLimitError) as caught:
             ours.models.list()

@@ -36,14 +36,9 @@ def server(working: CogAgent) -> Iterator[Running]:
         yield opened
 
 
-def client_of(server: Running, key: str = "none") -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=60)
-
-
 @pytest.fixture(scope="module")
-def client(server: Running) -> Iterator[openai.OpenAI]:
-    with client_of(server) as opened:
-        yield opened
+def client(server: Running, client_of) -> openai.OpenAI:
+    return client_of(server)
 
 
 @pytest.fixture
@@ -89,7 +84,7 @@ def test_the_same_bytes_are_the_same_file(client):
     assert settled(client, again.id).cogagent["pages"] == 1
 
 
-def test_the_asynchronous_client_too(server):
+def test_the_asynchronous_client_too(server, client_of):
     async def work() -> str:
         async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="x") as opened:
             made = await opened.files.create(
@@ -190,7 +185,7 @@ def test_several_files_are_too_many(server):
     assert (told.status_code, told.json()["error"]["code"]) == (413, "too_many_files")
 
 
-def test_what_waits_can_be_looked_at_and_called_off(idle: Running, keys: Keys, agent):
+def test_what_waits_can_be_looked_at_and_called_off(idle: Running, keys: Keys, agent, client_of):
     ours = client_of(idle, keys.dams)
     made = ours.files.create(
         file=("mast.txt", MAST), purpose="user_data", extra_body={"collection": "dams"}
@@ -214,7 +209,7 @@ def test_what_waits_can_be_looked_at_and_called_off(idle: Running, keys: Keys, a
     assert job.json()["state"] == "cancelled"
 
 
-def test_a_key_does_not_bring_back_what_was_deleted(idle: Running, keys: Keys):
+def test_a_key_does_not_bring_back_what_was_deleted(idle: Running, keys: Keys, client_of):
     ours = client_of(idle, keys.dams)
     sent = {
         "file": ("mast.txt", MAST),
@@ -232,7 +227,7 @@ def test_a_key_does_not_bring_back_what_was_deleted(idle: Running, keys: Keys):
     assert ours.files.create(**sent).id == made.id
 
 
-def test_what_came_with_others_is_called_off_alone(idle: Running, keys: Keys):
+def test_what_came_with_others_is_called_off_alone(idle: Running, keys: Keys, client_of):
     sent = [("files", ("a.txt", b"a")), ("files", ("b.txt", b"b"))]
     told = httpx.post(
         f"{idle.url}/v1/collections/dams/documents", files=sent, headers=bearer(keys.dams)
