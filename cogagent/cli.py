@@ -7,6 +7,7 @@ anything else. Heavy modules are imported by the commands that need them.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +81,14 @@ MaxTokens = Annotated[int | None, typer.Option(min=0, help="Tokens a question, a
 DocumentId = Annotated[str, typer.Argument(help="A document's id, as `documents list` shows it.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"cogagent {version('cogagent')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     home: Annotated[
@@ -89,6 +98,10 @@ def _options(
         ),
     ] = None,
     as_json: Json = False,
+    version: Annotated[  # noqa: ARG001 - it is done by then
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Print the version."),
+    ] = False,
 ) -> None:
     Globals.home, Globals.json = home, as_json
 
@@ -545,7 +558,10 @@ app.command()(mcp)
 def main() -> None:
     """Run the command line; errors of this package become a message and an exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where it can still be told from a fault
     except CogAgentError as error:
         say(f"cogagent: {error}")
         sys.exit(2 if isinstance(error, InputError | ConfigError) else 1)
@@ -555,6 +571,9 @@ def main() -> None:
     except KeyboardInterrupt:
         say("cogagent: interrupted; what was stored stays.")
         sys.exit(130)
+    except BrokenPipeError:  # whoever reads, as `head` does, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def _budget(

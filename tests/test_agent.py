@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
 from cogagent import Budget, CogAgent, Source
@@ -533,3 +535,112 @@ def test_the_name_of_a_file_is_searched_beside_its_title(tmp_path: Path) -> None
             found = agent.search(f"ACME FY{name[5:9]} revenue", k=1)
             assert Path(found[0].uri).stem == name
             assert found[0].title == "Kestrel Dam"
+
+
+# --- for jobs --------------------------------------------------------------
+
+BROKEN = b"%PDF-1.7 this is not one"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def two_pages(path: Path) -> bytes:
+    """A PDF of two pages that are pictures of words: looked at after all text."""
+    canvas = Canvas(str(path), pagesize=(400, 300), invariant=1)
+    for colour in ("red", "blue"):
+        canvas.drawImage(ImageReader(Image.new("RGB", (200, 150), colour)), 100, 75)
+        canvas.showPage()
+    canvas.save()
+    return path.read_bytes()
+
+
+def test_what_was_read_is_ingested_as_it_is_and_in_this_thread(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write_pdf(folder / "dam.pdf")
+    threads: list[int] = []
+
+    def wanted_no_more() -> bool:
+        threads.append(threading.get_ident())
+        return False
+
+    with CogAgent(home=tmp_path / "kb") as agent:
+        sources = [
+            Source(uri=str(folder)),
+            Source(uri="note:1", path=write_pdf(tmp_path / "other.pdf")),
+        ]
+        report = agent.ingest_read(sources, "dams", cancelled=wanted_no_more)
+        assert (report.ingested, [one.uri for one in report.failed]) == (1, [str(folder)])
+        assert [one.uri for one in agent.documents.list("dams")] == ["note:1"], (
+            "no folder is walked"
+        )
+    assert threading.get_ident() in threads
+
+
+def test_what_was_read_before_the_cancellation_stays(tmp_path: Path) -> None:
+    sources = [
+        Source(uri=f"note:{n}", path=write_pdf(tmp_path / f"{n}.pdf", [f"Fact {n}."]))
+        for n in range(60)
+    ]
+    told: list[Progress] = []
+
+    def enough() -> bool:
+        return bool(told) and told[-1].pages >= 3
+
+    with CogAgent(home=tmp_path / "kb") as agent:
+        report = agent.ingest_read(sources, "facts", told.append, enough)
+        assert 0 < report.ingested == len(agent.documents.list("facts")) < 60
+        assert report.failed == ()
+        assert agent.ingest_read(sources, "facts").ingested == 60 - report.ingested
+
+
+def test_what_failed_is_read_again_only_where_it_is_wished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CogAgent(home=tmp_path / "kb") as agent:
+        read: list[str] = []
+        parse = agent._engine.parsers.parse
+        monkeypatch.setattr(
+            agent._engine.parsers, "parse", lambda source: read.append(source.uri) or parse(source)
+        )
+        source = Source(uri="note:1", data=BROKEN, media_type="application/pdf")
+        for retry, reads in ((False, 1), (False, 1), (True, 2)):
+            report = agent.ingest_read([source], "dams", retry_failed=retry)
+            assert [one.code for one in report.failed] == ["corrupt"]
+            assert len(read) == reads
+
+
+def test_a_document_is_whole_when_it_is_of_these_bytes(tmp_path: Path) -> None:
+    data, other = (write_pdf(tmp_path / f"{n}.pdf", [str(n)]).read_bytes() for n in range(2))
+    with CogAgent(home=tmp_path / "kb") as agent:
+
+        def whole(data: bytes, collection: str = "dams") -> bool:
+            return agent.documents.is_whole(collection, "note:1", sha256(data))
+
+        assert not whole(data), "no collection"
+        agent.ingest_read([Source(uri="note:2", data=data)], "dams")
+        assert not whole(data), "of another name"
+        agent.ingest_read([Source(uri="note:1", data=data)], "dams")
+        assert whole(data)
+        assert not whole(other)
+        assert not whole(data, "ships")
+        agent.ingest_read([Source(uri="note:1", data=other)], "dams")
+        assert (whole(data), whole(other)) == (False, True)
+
+
+def test_a_document_is_whole_when_all_of_it_was_looked_at(tmp_path: Path) -> None:
+    data = two_pages(tmp_path / "scan.pdf")
+    source = Source(uri="note:1", data=data)
+    told: list[Progress] = []
+
+    def looked_at_one() -> bool:
+        return bool(told) and told[-1].pictures >= 1
+
+    with CogAgent(home=tmp_path / "kb") as agent:
+        agent.ingest_read([source], "scans", told.append, looked_at_one)
+        assert len(agent.documents.list("scans")) == 1
+        assert not agent.documents.is_whole("scans", "note:1", sha256(data))
+        agent.ingest_read([source], "scans")
+        assert agent.documents.is_whole("scans", "note:1", sha256(data))

@@ -231,3 +231,17 @@ print(sorted({{'torch', 'sentence_transformers', 'transformers', 'sklearn'}} & s
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_reader_who_has_read_enough_is_no_fault(home: Path) -> None:
+    command = [sys.executable, "-m", "cogagent.cli", "--home", str(home), "documents", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode in (1, 141)
+
+
+def test_the_version_is_told(home: Path) -> None:
+    assert cogagent(home, "--version").stdout.startswith("cogagent 0.")

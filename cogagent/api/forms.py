@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -16,6 +16,7 @@ from cogagent.api.payloads import require_type
 from cogagent.api.problems import RequestError
 from cogagent.errors import LimitExceededError
 
+T = TypeVar("T")
 MEDIA_TYPE = "multipart/form-data"
 _PIECE = 1 << 18
 """Bytes that are handed to the disk's thread at once."""
@@ -51,13 +52,18 @@ class Form(NamedTuple):
     fields: Mapping[str, str]
 
 
-async def read_form(request: Request, uploads: Uploads, most_files: int) -> Form:
-    """The form of a request; its files are then the caller's to submit or discard.
+async def read_form(
+    request: Request, uploads: Uploads, most_files: int, take: Callable[[Form], T]
+) -> T:
+    """What is made of the form of a request; its files are then the caller's to submit.
+
+    If that fails nothing of the form is left on the disk.
 
     Args:
         request: Its body has not been read.
         uploads: Where files go.
         most_files: How many there may be.
+        take: Makes it, or raises what is wrong with the form; called on a thread.
 
     Raises:
         RequestError: If it is none, or too large.
@@ -78,9 +84,9 @@ async def read_form(request: Request, uploads: Uploads, most_files: int) -> Form
             if len(pending) >= _PIECE:
                 await asyncio.to_thread(receiving.write, bytes(pending))
                 pending.clear()
-        form = await asyncio.to_thread(receiving.finish, bytes(pending))
+        taken = await asyncio.to_thread(lambda: take(receiving.finish(bytes(pending))))
         undo.pop_all()
-    return form
+    return taken
 
 
 class _Receiving:

@@ -275,7 +275,7 @@ class _Tools:
             Field(description="`text` for passages and tables, `image` for pictures."),
         ] = "all",
         collection: Collection = None,
-        document: Within = None,
+        document_id: Within = None,
     ) -> CallToolResult:
         """Find passages, tables and pictures that bear on words or a picture, the best first.
 
@@ -289,7 +289,7 @@ class _Tools:
             modality,
             next(iter(_pictures([image] if image else [])), None),
             collection=name,
-            filters=_within(document),
+            filters=_within(document_id),
         )
         return _result(SearchResult(items=tuple(found)), _listed(found))
 
@@ -299,7 +299,7 @@ class _Tools:
         context: Context[Any, Any],
         images: ImagesGiven = None,
         collection: Collection = None,
-        document: Within = None,
+        document_id: Within = None,
         choices: Annotated[
             list[str] | None,
             Field(max_length=26, description="Texts of which one is the answer."),
@@ -331,31 +331,31 @@ class _Tools:
             choices=choices,
             conversation=conversation,
             strict=strict,
-            filters=_within(document),
+            filters=_within(document_id),
             budget=None if max_steps is None else Budget(steps=max_steps),
         )
         return _result(answer, _told(answer))
 
     async def open_page(
         self,
-        document: DocumentId,
+        document_id: DocumentId,
         context: Context[Any, Any],
         page: PageNumber = 1,
         picture: Annotated[bool, Field(description="Send a picture of it, too.")] = False,
     ) -> CallToolResult:
         """The text of a page, in reading order; as a picture, too, if that is wanted."""
         session = self._session(context)
-        found = await asyncio.to_thread(_read, session, document, page)
+        found = await asyncio.to_thread(_read, session, document_id, page)
         more: list[ContentBlock] = []
         if picture:
-            drawn = await asyncio.to_thread(session.page, document, page)
+            drawn = await asyncio.to_thread(session.page, document_id, page)
             more.append((await asyncio.to_thread(_sendable, drawn))[0])
         shown = f"{found.title}, page {found.page} of {found.pages}\n\n{found.text}"
         return _result(found, shown, *more)
 
     async def view_region(
         self,
-        document: DocumentId,
+        document_id: DocumentId,
         context: Context[Any, Any],
         page: PageNumber = 1,
         box: BoxGiven = list(FULL_PAGE),  # noqa: B006 - read only; it stands in the schema
@@ -368,11 +368,11 @@ class _Tools:
         part = make_box(*box)
         if part.width == 0 or part.height == 0:
             raise InputError(f"the box {box} is empty.", remedy="Give left, top, right, bottom.")
-        title = (await asyncio.to_thread(session.document, document)).title
-        drawn = await asyncio.to_thread(session.page, document, page, _dpi(part), part)
+        title = (await asyncio.to_thread(session.document, document_id)).title
+        drawn = await asyncio.to_thread(session.page, document_id, page, _dpi(part), part)
         shown, reduced = await asyncio.to_thread(_sendable, drawn)
         view = RegionView(
-            document_id=document, title=title, page=page, box=part,
+            document_id=document_id, title=title, page=page, box=part,
             width=drawn.width, height=drawn.height, reduced=reduced,
         )  # fmt: skip
         note = ", made smaller to be sent" if reduced else ""

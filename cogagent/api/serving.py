@@ -204,7 +204,8 @@ class _Server(uvicorn.Server):
         os._exit(code)
 
     def _stop_workers(self) -> None:
-        if self._parts.settings.workers:
+        if workers := self._parts.settings.workers:
+            log.info("%d workers park their jobs behind what they are at", workers)
             self._parts.workers.stop()
 
     def _kill_workers(self) -> None:

@@ -7,14 +7,15 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from cogagent.api.following import following
 from cogagent.api.problems import RequestError
 from cogagent.errors import CogAgentError, InputError, NotFoundError, error_of
 from cogagent.types import DoneEvent, ErrorEvent, Event
@@ -132,24 +133,15 @@ class Run:
             self.cancel()
             raise self._failed
 
-    async def follow(self, after: int, heartbeat: float) -> AsyncIterator[Frame | None]:
-        """The events behind number ``after``, until it is over.
-
-        Yields:
-            An event; ``None`` where there was none for ``heartbeat`` seconds.
-        """
+    async def follow(self, after: int) -> AsyncIterator[Frame]:
+        """The events behind number ``after``, until it is over."""
         while True:
             while after < len(self._frames):
                 after += 1
                 yield self._frames[after - 1]
             if self.over:
                 return
-            news = self._news
-            try:
-                async with asyncio.timeout(heartbeat):
-                    await news.wait()
-            except TimeoutError:
-                yield None
+            await self._news.wait()
 
     def require(self, after: int) -> None:
         """Refuse a reader who has seen what there was not.
@@ -251,8 +243,8 @@ class EventStream(StreamingResponse):
         may: May = _always,
     ) -> None:
         self._run = run
-        frames = _while_allowed(run.follow(after, min(heartbeat, _ASK_AGAIN)), heartbeat, may)
-        super().__init__(_encoded(frames), headers={**HEADERS, **(headers or {})})
+        told = _told(run.follow(after), heartbeat, may)
+        super().__init__(told, headers={**HEADERS, **(headers or {})})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; the run is told when the reader is gone."""
@@ -290,9 +282,8 @@ def frames_stream(
         heartbeat: Longest silence, in seconds.
         may: Whether the reader may still read; asked every few seconds.
     """
-    looked_at = _with_heartbeat(frames, min(heartbeat, _ASK_AGAIN))
-    beating = _while_allowed(looked_at, heartbeat, may)
-    return StreamingResponse(_encoded(beating), headers=HEADERS, media_type=MEDIA_TYPE)
+    told = _told(frames, heartbeat, may)
+    return StreamingResponse(told, headers=HEADERS, media_type=MEDIA_TYPE)
 
 
 async def done_only(answer: str) -> AsyncIterator[Frame]:
@@ -300,18 +291,20 @@ async def done_only(answer: str) -> AsyncIterator[Frame]:
     yield Frame(1, DoneEvent.model_fields["type"].default, f'{{"type":"done","answer":{answer}}}')
 
 
-async def until_gone(request: Request, work: asyncio.Task[T], grace: float = 0.0) -> T:
-    """The result of ``work``, which is cancelled when the client is gone.
+async def until_gone(
+    request: Request, waited_for: Coroutine[Any, Any, T], grace: float = 0.0
+) -> T:
+    """The result of what a client waits for, which is cancelled when the client is gone.
 
     Args:
         request: The client's; its body has been read.
-        work: What the client waits for.
+        waited_for: The work.
         grace: Seconds that it may go on all the same.
 
     Raises:
         RequestError: If it was cancelled; nobody will read of it.
     """
-    gone = asyncio.create_task(_gone(request))
+    work, gone = asyncio.create_task(waited_for), asyncio.create_task(_gone(request))
     try:
         await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
         if not work.done() and grace:
@@ -332,18 +325,10 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _encoded(frames: AsyncIterator[Frame | None]) -> AsyncIterator[bytes]:
-    async with aclosing(frames) as closing:  # type: ignore[type-var] # ours are generators
-        async for frame in closing:
-            yield HEARTBEAT if frame is None else frame.encoded()
-
-
-async def _while_allowed(
-    frames: AsyncIterator[Frame | None], heartbeat: float, may: May
-) -> AsyncIterator[Frame | None]:
-    """The same events until the reader may read no more; ``None`` after so long a silence."""
+async def _told(frames: AsyncIterator[Frame], heartbeat: float, may: May) -> AsyncIterator[bytes]:
+    """The events as they are sent, until their reader may read no more."""
     asked = sent = time.monotonic()
-    async with aclosing(frames) as closing:  # type: ignore[type-var] # ours are generators
+    async with aclosing(following(frames, min(heartbeat, _ASK_AGAIN))) as closing:
         async for frame in closing:
             now = time.monotonic()
             if now - asked >= _ASK_AGAIN:
@@ -352,30 +337,4 @@ async def _while_allowed(
                     return
             if frame is not None or now - sent >= heartbeat:
                 sent = now
-                yield frame
-
-
-async def _with_heartbeat(
-    frames: AsyncIterator[Frame], heartbeat: float
-) -> AsyncIterator[Frame | None]:
-    """The same events, with ``None`` where there was none for ``heartbeat`` seconds."""
-    waiting: asyncio.Task[Frame] | None = None
-    try:
-        while True:
-            waiting = waiting or asyncio.ensure_future(anext(frames))
-            await asyncio.wait((waiting,), timeout=heartbeat)
-            if not waiting.done():
-                yield None
-                continue
-            try:
-                frame = waiting.result()
-            except StopAsyncIteration:
-                return
-            finally:
-                waiting = None
-            yield frame
-    finally:
-        if waiting is not None:
-            waiting.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await waiting
+                yield HEARTBEAT if frame is None else frame.encoded()

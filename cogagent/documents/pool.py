@@ -16,6 +16,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cogagent.closing import Closing
 from cogagent.documents import reading, registry, wire
 from cogagent.documents.base import label
 from cogagent.documents.process import WorkerGoneError, WorkerProcess, WorkerSilentError
@@ -31,7 +32,6 @@ from cogagent.types import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
-    from types import TracebackType
 
     from cogagent.config import Settings
     from cogagent.types import Element, Failure, Raster
@@ -49,7 +49,7 @@ Job = Future[WorkerProcess] | None
 """A wish for a new process; ``None`` only wakes the supervisor."""
 
 
-class ParserPool:
+class ParserPool(Closing):
     """Parses sources in processes of their own; safe to use from many threads.
 
     Processes start when first needed and are replaced after a failure or 200
@@ -70,17 +70,6 @@ class ParserPool:
         self._supervisor: threading.Thread | None = None
         self._closed = False
         self._owner = os.getpid()
-
-    def __enter__(self) -> ParserPool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End all processes; a parse under way fails with ``WorkerCrashedError``."""

@@ -398,14 +398,6 @@ class Claims:
                 "UPDATE jobs SET bytes = 0 WHERE bytes > 0 AND finished <= ?", (retry_since,)
             )
 
-    def done_uploads(self, job: str) -> list[str]:
-        """The uploaded files of a job that were ingested."""
-        found = self._catalogue.reader().execute(
-            "SELECT upload FROM job_items WHERE job = ? AND state = 'done' AND upload IS NOT NULL",
-            (job,),
-        )
-        return [upload for (upload,) in found]
-
     def forget(self, keep: int, before: str) -> Sequence[str]:
         """Forget finished jobs but for the newest, and those of late; their ids.
 

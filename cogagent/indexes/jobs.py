@@ -8,6 +8,7 @@ doubles nothing. After a loss of power, the last items that were done may be don
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import time
 import uuid
@@ -49,6 +50,8 @@ KEPT_BYTES = (
 """Of a job: the uploaded files that are kept so that what failed can be retried."""
 _LEAST_WAIT, _MOST_WAIT = 1.0, 120.0
 """Seconds that a caller is asked to wait where the queue is full."""
+_SHARE = 0.75
+"""Part of the queue that one API key may fill, so that others find room."""
 _LAST = 20
 """Finished jobs by which it is estimated when there will be room."""
 
@@ -63,6 +66,7 @@ class NewItem:
         upload: Name of the uploaded file.
         bytes: Of that file.
         body: What else the worker needs.
+        number: Its place among the items; by default behind the one before.
     """
 
     uri: str
@@ -70,6 +74,7 @@ class NewItem:
     upload: str | None = None
     body: Mapping[str, Any] | None = None
     bytes: int = 0
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ class JobQueue:
         with self._catalogue.transaction(lasting=True) as connection:
             if (earlier := self._earlier(connection, new)) is not None:
                 return earlier, False
-            self._check_room(connection, new.bytes)
+            self._check_room(connection, new.owner, new.bytes)
             job = new.id or new_id()
             connection.execute(
                 "INSERT INTO jobs (id, kind, owner, caller, collection, state, body, bytes, "
@@ -155,9 +160,9 @@ class JobQueue:
                 "INSERT INTO job_items (job, number, state, uri, document, upload, body, bytes) "
                 "VALUES (?, ?, 'queued', ?, ?, ?, ?, ?)",
                 [
-                    (job, number, item.uri, item.document, item.upload,
+                    (job, item.number or place, item.uri, item.document, item.upload,
                      json.dumps(dict(item.body or {})), item.bytes)
-                    for number, item in enumerate(new.items, 1)
+                    for place, item in enumerate(new.items, 1)
                 ],
             )  # fmt: skip
             tell(connection, job, "queued")
@@ -175,16 +180,17 @@ class JobQueue:
         asked = NewJob("ingest", owner, "", "", (), {}, 0, idempotency, request)
         return self._earlier(self._catalogue.reader(), asked)
 
-    def check_room(self, more: int = 0) -> None:
+    def check_room(self, owner: str, more: int = 0) -> None:
         """Refuse work that the queue has no room for, before it is uploaded.
 
         Args:
+            owner: Whose it would be.
             more: Bytes that it would bring.
 
         Raises:
             QueueFullError: If there is no room.
         """
-        self._check_room(self._catalogue.reader(), more)
+        self._check_room(self._catalogue.reader(), owner, more)
 
     # --- looking -----------------------------------------------------------
 
@@ -241,12 +247,6 @@ class JobQueue:
         row = _there(find(self._catalogue.reader(), job), job)
         found: dict[str, Any] = json.loads(row["body"])
         return found
-
-    def waiting(self) -> tuple[int, int]:
-        """How many jobs are not over, and the uploaded bytes that are kept, for them or others."""
-        connection = self._catalogue.reader()
-        (held,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM jobs").fetchone()
-        return _waiting(connection)[0], int(held)
 
     def withdrawn(self, job: str) -> set[int]:
         """The questions of a batch whose answers quote what has been deleted."""
@@ -351,7 +351,7 @@ class JobQueue:
                     f"the files of the job {job} that failed are kept no longer.",
                     remedy="Upload them again.",
                 )
-            self._check_room(connection, 0)
+            self._check_room(connection, row["owner"], 0)
             connection.executemany(
                 "UPDATE job_items SET state = 'queued', error = NULL, attempts = 0, retried = 1 "
                 "WHERE job = ? AND number = ?",
@@ -385,15 +385,23 @@ class JobQueue:
             )
         return job_of(connection, found[0])
 
-    def _check_room(self, connection: sqlite3.Connection, more: int) -> None:
+    def _check_room(self, connection: sqlite3.Connection, owner: str, more: int) -> None:
         jobs, held = _waiting(connection)
-        if jobs < self._most and (held + more <= self._most_bytes or not held):
+        there = jobs < self._most and (held + more <= self._most_bytes or not held)
+        if there and not (owner and self._has_its_share(connection, owner, more)):
             return
         raise QueueFullError(
-            f"{jobs} jobs with {held >> 20} MiB wait already.",
+            f"{jobs} jobs with {held >> 20} MiB wait already."
+            if not there
+            else f"this API key fills its part of the queue, {_SHARE:.0%}.",
             remedy="Try again later.",
             retry_after=self._until_room(connection),
         )
+
+    def _has_its_share(self, connection: sqlite3.Connection, owner: str, more: int) -> bool:
+        jobs, held = _waiting(connection, owner)
+        too_big = held > 0 and held + more > _SHARE * self._most_bytes
+        return jobs >= math.ceil(_SHARE * self._most) or too_big
 
     def _make_room(self, connection: sqlite3.Connection) -> list[str]:
         """Give up the files of what failed, the oldest first, as far as others need the room.
@@ -444,9 +452,11 @@ def end_cancelled(connection: sqlite3.Connection, job: str) -> None:
     tell(connection, job, "finished")
 
 
-def _waiting(connection: sqlite3.Connection) -> tuple[int, int]:
+def _waiting(connection: sqlite3.Connection, owner: str | None = None) -> tuple[int, int]:
     jobs, held = connection.execute(
-        f"SELECT count(*), coalesce(sum(bytes), 0) FROM jobs WHERE {_UNFINISHED}"
+        f"SELECT count(*), coalesce(sum(bytes), 0) FROM jobs WHERE {_UNFINISHED} "
+        "AND coalesce(owner = ?, 1)",
+        (owner,),
     ).fetchone()
     return int(jobs), int(held)
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from cogagent.closing import Closing
 from cogagent.errors import DiskFullError, InputError, StorageError
 from cogagent.pipelines.batch import Asked, Batch, Intake, Item, Tally, problem
 from cogagent.pipelines.line_files import LineFile, parsed
@@ -97,7 +97,7 @@ class QuestionFile(LineFile):
                     yield _placed(intake.take(number, item), folder)
 
 
-class AnswerFile:
+class AnswerFile(Closing):
     """The answers of one batch, appended a line at a time.
 
     One process at a time has it: the lock is the kernel's, and goes with the
@@ -191,17 +191,6 @@ class AnswerFile:
                 os.fsync(self._descriptor)
             finally:
                 os.close(self._descriptor)
-
-    def __enter__(self) -> AnswerFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _claim(self, questions: QuestionFile, resume: bool, overwrite: bool) -> None:
         """Lock the file and see that it may be written."""

@@ -7,11 +7,11 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import ValidationError
 
+from cogagent.closing import Closing
 from cogagent.errors import InputError
 from cogagent.pipelines.batch_files import translated
 from cogagent.pipelines.marking import Mark
@@ -25,7 +25,7 @@ _START = b'{"id":'
 """What every line of marks starts with."""
 
 
-class MarkFile:
+class MarkFile(Closing):
     """Marks as JSON Lines. One process at a time has it; a kill leaves half a line at most.
 
     Args:
@@ -104,15 +104,8 @@ class MarkFile:
             self._file.write(told.model_dump_json().encode() + b"\n")
             self._file.flush()
 
-    def __enter__(self) -> MarkFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         with translated(self._path):
             self._file.close()
 

@@ -9,6 +9,7 @@ from typing import Any
 from cogagent import CogAgent
 from cogagent.api.callers import Caller
 from cogagent.api.jobs.desk import JobDesk, Upload
+from cogagent.api.jobs.runners import Runner
 
 ANN = Caller("ann", "Ann", frozenset({"write"}), principals=frozenset({"a"}))
 BOB = Caller("bob", "Bob", frozenset({"write"}), principals=frozenset({"b"}))
@@ -39,3 +40,12 @@ def with_service(agent: CogAgent, **service: Any) -> CogAgent:
     changed = agent.settings.service.model_copy(update=service)
     agent.settings = agent.settings.model_copy(update={"service": changed})
     return agent
+
+
+def drain(agent: CogAgent) -> int:
+    """Do all jobs that are due, in this process; how many were begun."""
+    with Runner(agent.catalogue, agent.home, agent.settings, lambda: agent) as runner:
+        count = 0
+        while runner.run_one():
+            count += 1
+    return count

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from cogagent import CogAgent
+from cogagent import CogAgent, Source
 from cogagent.api import access
 from cogagent.api.access import network, session_of
 from cogagent.api.callers import Caller
 from cogagent.api.session import Session
-from cogagent.errors import NotFoundError, UnauthenticatedError
+from cogagent.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from cogagent.indexes.keys import KeyRing
 from tests.api.conftest import Keys
 from tests.api.service_kit import ELSEWHERE, call, small_app
@@ -286,3 +286,23 @@ def test_a_collection_that_is_not_there_tells_of_no_other(tmp_path: Path) -> Non
             assert str(tmp_path) not in str(error.value)
         with pytest.raises(NotFoundError):
             session.astream("x", collection="mine")
+
+
+def test_a_collection_is_not_deleted_with_what_became_hidden_meanwhile(
+    agent: CogAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Caller("key", "k", frozenset({"write"}), frozenset({"dams"}), frozenset({"ann"}))
+    session = Session(agent, key)
+    require = Session._require_there
+
+    def slow(asking: Session, collection: str) -> None:
+        require(asking, collection)
+        hidden = Source(
+            uri="note:9", data=b"The vault.", media_type="text/plain", principals=("bob",)
+        )
+        assert agent.ingest(hidden, collection).ingested == 1
+
+    monkeypatch.setattr(Session, "_require_there", slow)
+    with pytest.raises(ForbiddenError):
+        session.delete_collection("dams")
+    assert len(agent.documents.list("dams")) == 4

@@ -28,10 +28,10 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 
 from cogagent import CogAgent, Settings, Source
 from cogagent.api.app import make_app
-from cogagent.api.jobs.runners import drain
 from cogagent.config import ServiceSettings
 from cogagent.indexes.keys import KeyRing
 from tests.api.conftest import bearer, pdf, picture, running
+from tests.api.jobs_kit import drain
 
 MARK = "zanzi"
 OWN, COMMON, SPARE = "zanzibeta", "common", "zanzispare"
@@ -914,16 +914,16 @@ def tool(world: World, key: str, name: str, **arguments: Any) -> tuple[bool, str
 
 def tool_hides(world: World, name: str, **arguments: Any) -> None:
     for names in world.both:
-        failed, said = tool(world, world.a, name, document=names.document, **arguments)
-        nothing = tool(world, world.a, name, document=MISSING.document, **arguments)
+        failed, said = tool(world, world.a, name, document_id=names.document, **arguments)
+        nothing = tool(world, world.a, name, document_id=MISSING.document, **arguments)
         assert failed
         said = said.replace(names.document, MISSING.document)
         assert (failed, said) == nothing
-        assert not tool(world, world.b, name, document=names.document, **arguments)[0]
+        assert not tool(world, world.b, name, document_id=names.document, **arguments)[0]
 
 
 def tool_leaves_out(world: World, name: str, **arguments: Any) -> None:
-    within = {"document": world.common.document}
+    within = {"document_id": world.common.document}
     for more in ({}, within):
         world.require_unmarked(
             tool(world, world.a, name, collection=COMMON, **arguments, **more)[1].replace(

@@ -27,7 +27,7 @@ from cogagent.api.app import make_app
 from cogagent.api.callers import LOCAL
 from cogagent.api.mcp import make_server
 from cogagent.api.session import Session
-from cogagent.types import to_json_value
+from cogagent.types import Answer, to_json_value
 from tests.api.conftest import DAM, QUESTION, SECRET, Keys, Running, bearer, picture, running
 
 Use = Callable[[Client], Awaitable[Any]]
@@ -103,12 +103,12 @@ def test_evidence_is_that_of_python(shared: CogAgent) -> None:
 
 
 def test_a_search_can_be_of_one_document(shared: CogAgent, dam: str) -> None:
-    found = locally(shared, call("search", query="turbines", collection="dams", document=dam))
+    found = locally(shared, call("search", query="turbines", collection="dams", document_id=dam))
     assert {piece["document_id"] for piece in found.structured_content["items"]} == {dam}
 
 
 def test_a_page_is_opened_with_its_picture(shared: CogAgent, dam: str) -> None:
-    found = locally(shared, call("open_page", document=dam, picture=True))
+    found = locally(shared, call("open_page", document_id=dam, picture=True))
     page = found.structured_content
     assert (page["page"], page["pages"], page["cut"]) == (1, 1, False)
     assert " ".join(DAM) == " ".join(page["text"].split())
@@ -120,7 +120,7 @@ def test_a_page_is_opened_with_its_picture(shared: CogAgent, dam: str) -> None:
 def test_a_region_is_drawn_at_full_resolution(shared: CogAgent, dam: str) -> None:
     answer = shared.ask(QUESTION, collection="dams")
     box = list(answer.citations[0].box)
-    found = locally(shared, call("view_region", document=dam, box=box))
+    found = locally(shared, call("view_region", document_id=dam, box=box))
     line = shown(found)
     assert line.width > 8 * line.height, "one line of text"
     assert line.width > 0.82 * 400 * 150 / 72, "no coarser than the page"
@@ -131,7 +131,7 @@ def test_a_region_is_drawn_at_full_resolution(shared: CogAgent, dam: str) -> Non
 
 def test_a_picture_has_its_own_pixels(shared: CogAgent) -> None:
     red = next(one.id for one in shared.documents.list("dams") if one.uri == "test:red.png")
-    found = locally(shared, call("view_region", document=red))
+    found = locally(shared, call("view_region", document_id=red))
     assert shown(found).tobytes() == Image.open(io.BytesIO(picture())).convert("RGB").tobytes()
 
 
@@ -143,21 +143,21 @@ def test_a_picture_has_its_own_pixels(shared: CogAgent) -> None:
         ("ask", {"question": "", "collection": "dams"}, "question"),
         ("search", {"query": "", "collection": "dams"}, "Give words"),
         ("search", {"query": "dam", "collection": "dams", "k": 51}, "less than or equal to 50"),
-        ("open_page", {"document": "doc-none"}, "no document"),
-        ("open_page", {"document": "DAM", "page": 2}, "none numbered 2"),
-        ("open_page", {"document": "DAM", "page": 0}, "greater than or equal to 1"),
-        ("view_region", {"document": "DAM", "page": 7}, "none numbered 7"),
-        ("view_region", {"document": "DAM", "box": [0.5, 0.1, 0.5, 0.9]}, "is empty"),
-        ("view_region", {"document": "DAM", "box": [0.1, 0.1, 2.0, 0.9]}, "less than or equal"),
-        ("view_region", {"document": "DAM", "box": [0.1]}, "at least 4"),
+        ("open_page", {"document_id": "doc-none"}, "no document"),
+        ("open_page", {"document_id": "DAM", "page": 2}, "none numbered 2"),
+        ("open_page", {"document_id": "DAM", "page": 0}, "greater than or equal to 1"),
+        ("view_region", {"document_id": "DAM", "page": 7}, "none numbered 7"),
+        ("view_region", {"document_id": "DAM", "box": [0.5, 0.1, 0.5, 0.9]}, "is empty"),
+        ("view_region", {"document_id": "DAM", "box": [0.1, 0.1, 2.0, 0.9]}, "less than or equal"),
+        ("view_region", {"document_id": "DAM", "box": [0.1]}, "at least 4"),
         ("erase", {}, "erase"),
     ],
 )
 def test_errors_say_what_to_do(
     shared: CogAgent, dam: str, tool: str, arguments: dict[str, Any], says: str
 ) -> None:
-    if arguments.get("document") == "DAM":
-        arguments = {**arguments, "document": dam}
+    if arguments.get("document_id") == "DAM":
+        arguments = {**arguments, "document_id": dam}
     found = locally(shared, call(tool, **arguments))
     assert found.is_error
     assert says in found.content[0].text
@@ -187,18 +187,94 @@ def test_a_key_opens_no_document_of_others(
 ) -> None:
     ship = shared.documents.list("ships")[0].id
     for tool in ("open_page", "view_region"):
-        found = over_http(guarded, shared_keys.dams, call(tool, document=ship))
+        found = over_http(guarded, shared_keys.dams, call(tool, document_id=ship))
         assert found.is_error
         assert SECRET not in json.dumps(found.model_dump(mode="json"))
-    within = call("search", query=SECRET, collection="dams", document=ship)
+    within = call("search", query=SECRET, collection="dams", document_id=ship)
     found = over_http(guarded, shared_keys.dams, within)
     assert SECRET not in json.dumps(found.structured_content)
-    assert not over_http(guarded, shared_keys.ships, call("open_page", document=ship)).is_error
+    assert not over_http(guarded, shared_keys.ships, call("open_page", document_id=ship)).is_error
 
 
 def test_a_key_for_one_collection_need_not_name_it(guarded: Running, shared_keys: Keys) -> None:
     found = over_http(guarded, shared_keys.reader, call("ask", question=QUESTION))
     assert found.structured_content["outcome"] == "answered"
+
+
+ENCODED = base64.b64encode(picture()).decode()
+"""The picture of the collection ``dams``."""
+URI = f"data:image/png;base64,{ENCODED}"
+
+
+@pytest.mark.parametrize("image", [ENCODED, URI])
+def test_a_picture_finds_those_that_are_like_it(
+    guarded: Running, shared: CogAgent, shared_keys: Keys, image: str
+) -> None:
+    like = call("search", image=image, collection="dams", modality="image")
+    found = over_http(guarded, shared_keys.reader, like)
+    ours = shared.search("", image=picture(), collection="dams", modality="image")
+    assert found.structured_content == {"items": to_json_value(ours)}
+    first = found.structured_content["items"][0]
+    assert (first["title"], first["modality"]) == ("Red", "image")
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ("no base64!", "a picture comes in base64"),
+        ("/etc/passwd?", "a picture comes in base64"),
+        ("https://example.org/red.png", "a picture comes in base64"),
+        ("data:image/png," + ENCODED, "has its bytes in base64"),
+        ("data:image/png;base64", "has its bytes in base64"),
+        ("data:image/png;base64,", "no bytes"),
+        (ENCODED[:-3], "a picture comes in base64"),
+        (base64.b64encode(b"no picture").decode(), "the picture cannot be read"),
+        (ENCODED[:80], "the picture cannot be read"),
+    ],
+)
+def test_a_broken_picture_is_told_by_both_tools(
+    guarded: Running, shared_keys: Keys, image: str, says: str
+) -> None:
+    for broken in (
+        call("search", query="dam", image=image, collection="dams"),
+        call("ask", question=QUESTION, images=[ENCODED, image], collection="dams"),
+    ):
+        found = over_http(guarded, shared_keys.reader, broken)
+        assert found.is_error
+        assert says in found.content[0].text
+        assert found.structured_content["error"]["code"] == "input"
+        assert "Traceback" not in found.content[0].text
+
+
+def test_four_pictures_belong_to_a_question(
+    guarded: Running, shared: CogAgent, shared_keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [(160, 120), (161, 120), (162, 120), (163, 120)]
+    looks = [picture("red", size) for size in sizes]
+    question = "Where is this picture from?"
+    ours = to_json_value(shared.ask(question, looks, collection="dams"))
+    original, seen = shared.aask, []
+
+    def asked(question: str, images: Any = (), **keywords: Any) -> Awaitable[Answer]:
+        seen.extend(image.size for image in images)
+        return original(question, images, **keywords)
+
+    monkeypatch.setattr(shared, "aask", asked)
+    sent = [base64.b64encode(look).decode() for look in looks]
+    sent[1] = f"data:image/png;base64,{sent[1]}"
+    put = call("ask", question=question, images=sent, collection="dams")
+    found = over_http(guarded, shared_keys.reader, put)
+    assert seen == sizes
+    for field in ("text", "citations", "evidence", "outcome"):
+        assert found.structured_content[field] == ours[field]
+
+
+def test_a_fifth_picture_is_refused(guarded: Running, shared_keys: Keys) -> None:
+    put = call("ask", question=QUESTION, images=[ENCODED] * 5, collection="dams")
+    found = over_http(guarded, shared_keys.reader, put)
+    assert found.is_error
+    assert "images" in found.content[0].text
+    assert "at most 4" in found.content[0].text
 
 
 def test_without_a_key_nobody_comes_in(guarded: Running) -> None:
@@ -246,13 +322,13 @@ def posted(tool: str, **arguments: Any) -> bytes:
         posted("ask", question="who?", collection="dams", conversation="\ud800\x00"),
         posted("ask", question="who?", collection="dams", choices=["", "\ud800"]),
         posted("search", query='" OR 1=1 --', collection="dams"),
-        posted("search", query="dam", collection="dams", document="\ud800"),
-        posted("open_page", document="../../etc/passwd"),
-        posted("open_page", document="web:https://example.org"),
-        posted("open_page", document="\ud800\x00"),
-        posted("view_region", document="tool:x", box=[0, 0, 1, 1]),
-        posted("view_region", document="doc-1", box=[float("nan"), 0, 1, 1]),
-        posted("open_page", document="doc-1", page=10**40),
+        posted("search", query="dam", collection="dams", document_id="\ud800"),
+        posted("open_page", document_id="../../etc/passwd"),
+        posted("open_page", document_id="web:https://example.org"),
+        posted("open_page", document_id="\ud800\x00"),
+        posted("view_region", document_id="tool:x", box=[0, 0, 1, 1]),
+        posted("view_region", document_id="doc-1", box=[float("nan"), 0, 1, 1]),
+        posted("open_page", document_id="doc-1", page=10**40),
         posted("../ask", question="who?"),
     ],
 )

@@ -376,7 +376,7 @@ def test_a_stream_that_fails_midway_raises_in_the_client(server, client, shared,
 
 
 def test_a_reader_who_leaves_ends_the_run():
-    from cogagent.api.openai.following import following
+    from cogagent.api.following import following
     from cogagent.types import TokenEvent
 
     seen: list[str] = []
@@ -384,14 +384,16 @@ def test_a_reader_who_leaves_ends_the_run():
     async def events() -> Any:
         try:
             yield TokenEvent(text="a")
-            await asyncio.sleep(60)
+            await asyncio.sleep(20)
         finally:
             seen.append("ended")
 
     async def work() -> list[Any]:
         made = following(events(), 0.01)
         found = [await anext(made), await anext(made)]
-        await made.aclose()
+        async with asyncio.timeout(5) as limit:
+            await made.aclose()
+        assert not limit.expired()
         return found
 
     assert asyncio.run(work()) == [TokenEvent(text="a"), None]
@@ -399,7 +401,7 @@ def test_a_reader_who_leaves_ends_the_run():
 
 
 def test_what_a_run_raises_comes_through():
-    from cogagent.api.openai.following import following
+    from cogagent.api.following import following
     from cogagent.errors import QueueFullError
 
     async def events() -> Any:

@@ -14,10 +14,14 @@ import pytest
 
 from cogagent import CogAgent, Settings
 from cogagent.api.app import make_app
-from cogagent.api.callers import Caller
+from cogagent.api.callers import LOCAL, Caller
+from cogagent.api.openai import filing
+from cogagent.api.openai.filing import Cabinet, FileList
 from cogagent.api.parts import Parts
+from cogagent.api.session import Session
 from cogagent.config import ServiceSettings
 from tests.api.conftest import Keys, Running, bearer, pdf, running
+from tests.api.jobs_kit import upload
 
 MAST = b"The mast of the Sandpiper is 9 m high."
 BOATS = {"collection": "boats"}
@@ -250,3 +254,91 @@ def test_documents_of_other_principals_are_no_files(agent: CogAgent):
     for principals, there in ((frozenset(), False), (frozenset({"alice"}), True), (None, True)):
         caller = Caller("k", "k", frozenset({"read"}), None, principals)
         assert (hidden in parts.uploaded(caller).ids(limit=1000)) == there
+
+
+# --- lists, without a port -------------------------------------------------
+
+
+@pytest.fixture
+def parts(agent: CogAgent) -> Iterator[Parts]:
+    """What a service without a worker is made of."""
+    made = Parts(agent)
+    yield made
+    made.jobs.close()
+
+
+def submit(parts: Parts, job: int, count: int, purpose: str = "user_data") -> list[str]:
+    """Ids of the files of a new job; they wait."""
+    desk, told = parts.jobs, {"metadata": {"purpose": purpose}}
+    files = [upload(desk, f"{job}.{n}".encode(), f"{job}-{n}.txt", **told) for n in range(count)]
+    made = desk.submit_ingest(LOCAL, "boats", files)
+    return [item.document for item in desk.items(LOCAL, made.id)]
+
+
+def pages(parts: Parts, limit: int, purpose: str | None = None) -> Iterator[FileList]:
+    """The list as a client reads it: each page is behind the last id of the one before."""
+    after, more = "", True
+    while more:
+        page = Cabinet(parts, Session(parts.agent, LOCAL)).page(after, limit, purpose, None)
+        yield page
+        after, more = page.last_id, page.has_more
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 100])
+def test_a_list_goes_over_all_pages_and_jobs_in_order(parts, monkeypatch, at_once):
+    monkeypatch.setattr(filing, "_AT_ONCE", at_once)
+    waiting = [one for job, count in enumerate((4, 1, 3)) for one in submit(parts, job, count)]
+    read = [one.id for name in ("dams", "ships") for one in parts.agent.documents.list(name)]
+    wanted = sorted(waiting + read)
+    for limit in (1, 2, 3, 4, len(wanted) - 1, len(wanted), len(wanted) + 1):
+        found = list(pages(parts, limit))
+        assert [one.id for page in found for one in page.data] == wanted
+        assert [len(page.data) for page in found[:-1]] == [limit] * (len(found) - 1)
+        assert len(found) == -(-len(wanted) // limit), "no page is empty"
+        for page in found:
+            assert (page.first_id, page.last_id) == (page.data[0].id, page.data[-1].id)
+            assert {one.id: one.status for one in page.data} == {
+                one.id: "uploaded" if one.id in waiting else "processed" for one in page.data
+            }
+
+
+def test_a_list_goes_on_behind_an_id_that_is_gone(parts):
+    cabinet = Cabinet(parts, Session(parts.agent, LOCAL))
+    first, second, *rest = sorted(submit(parts, 0, 5))
+    boats = cabinet.page("", 2, None, "boats")
+    assert ([one.id for one in boats.data], boats.has_more) == ([first, second], True)
+    cabinet.delete(second)
+    boats = cabinet.page(second, 1000, None, "boats")
+    assert ([one.id for one in boats.data], boats.has_more) == (rest, False)
+    empty = cabinet.page(rest[-1], 1000, None, "boats")
+    assert (empty.data, empty.first_id, empty.last_id, empty.has_more) == ((), None, None, False)
+
+
+def test_files_of_a_purpose_are_found_behind_those_of_others(parts, monkeypatch):
+    monkeypatch.setattr(filing, "_AT_ONCE", 2)
+    submit(parts, 0, 9)
+    wanted = sorted(submit(parts, 1, 3, "batch"))
+    found = list(pages(parts, 2, "batch"))
+    assert [[one.id for one in page.data] for page in found] == [wanted[:2], wanted[2:]]
+    assert [one.id for page in pages(parts, 3, "batch") for one in page.data] == wanted
+
+
+def test_a_page_is_read_in_one_batch(parts):
+    asked: list[str] = []
+    cabinet = Cabinet(parts, Session(parts.agent, LOCAL))
+    connection = parts.catalogue.reader()
+
+    def statements() -> int:
+        """How often the catalogue is asked for the whole list."""
+        asked.clear()
+        connection.set_trace_callback(asked.append)
+        try:
+            cabinet.page("", 1000, None, None)
+        finally:
+            connection.set_trace_callback(None)
+        return len(asked)
+
+    submit(parts, 0, 1)
+    few = statements()
+    submit(parts, 1, 30)
+    assert statements() == few > 0

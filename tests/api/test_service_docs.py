@@ -30,9 +30,9 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def key_and_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Running]]:
-    """A service over a collection that knows the revenue."""
+    """A service over a collection that knows of the station."""
     with CogAgent(tmp_path_factory.mktemp("docs") / "kb", SETTINGS) as agent:
-        data = b"The revenue in 2018 was 41 million euros."
+        data = b"The station was founded by Edith Marrow in 1926."
         agent.ingest([Source(uri="note:1", data=data, media_type="text/plain", title="Report")])
         with running(make_app(agent)) as server:
             yield make_keys(agent).admin, server
@@ -41,12 +41,14 @@ def key_and_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[s
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_examples_for_curl_work(key_and_server: tuple[str, Running], tmp_path: Path) -> None:
     key, server = key_and_server
-    (tmp_path / "report.pdf").write_bytes(pdf(["The profit was 4 million euros."], "Report"))
+    (tmp_path / "examples").symlink_to(Path(__file__).parents[2] / "examples")
     examples = blocks("sh")
-    (tmp_path / "questions.jsonl").write_text('{"question": "What was the revenue in 2018?"}\n')
-    assert len(examples) == 6
+    (tmp_path / "questions.jsonl").write_text('{"question": "Who founded the station?"}\n')
+    assert len(examples) == 7
     for example in examples:
         assert ADDRESS in example
+        if "/asks/ID/" in example:  # of a stream that was cut
+            continue
         # Proxies of the surroundings know nothing of this machine's own ports.
         command = example.replace(ADDRESS, server.url).replace(
             "curl ", "curl --noproxy '*' --fail "
@@ -64,7 +66,7 @@ def test_the_examples_for_curl_work(key_and_server: tuple[str, Running], tmp_pat
         if '"stream": true' in example:
             assert "event: done" in ended.stdout
         elif "/v1/ask" in example:
-            assert json.loads(ended.stdout)["short"] == "41 million euros"
+            assert json.loads(ended.stdout)["short"] == "Edith Marrow"
         else:
             json.loads(ended.stdout)
 
@@ -76,7 +78,7 @@ def test_the_places_that_it_names_are_there(key_and_server: tuple[str, Running])
     named = {*re.findall(r"[\s`\d](/v1/[\w/{}]+)", PAGE + readme)}
     assert len(named) > 8
     for path in named:
-        pattern = path.replace("ID", "{job}").replace("/default/", "/{collection}/")
+        pattern = path.replace("asks/ID", "asks/{ask}").replace("ID", "{job}").replace("/default/", "/{collection}/")
         assert pattern in described, path
 
 
@@ -85,13 +87,13 @@ def test_the_example_for_openai_works(
 ) -> None:
     key, server = key_and_server
     (example,) = blocks("python")
-    code = example.replace(ADDRESS, server.url).replace("cog_…", key)
+    code = example.replace(ADDRESS, server.url).replace('"none"', repr(key))
     names: dict[str, Any] = {}
     try:
         exec(compile(code, "service.md", "exec"), names)
     finally:
         names["client"].close()
-    assert "41 million euros" in capsys.readouterr().out
+    assert "Edith Marrow" in capsys.readouterr().out
 
 
 def test_the_settings_that_it_names_are_settings() -> None:

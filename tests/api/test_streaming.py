@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from cogagent import CogAgent, Settings
+from cogagent.api import following, streaming
 from cogagent.api.app import make_app
 from cogagent.api.session import Session
 from cogagent.api.streaming import Frame, Run, Runs, frames_stream
@@ -38,9 +39,8 @@ async def told(pause: float = 0.0, fails: Exception | None = None) -> AsyncItera
 
 async def read(run: Run, after: int = 0, most: int = 1000) -> list[Frame]:
     found: list[Frame] = []
-    async for frame in run.follow(after, 5.0):
-        if frame is not None:
-            found.append(frame)
+    async for frame in run.follow(after):
+        found.append(frame)
         if len(found) == most:
             break
     return found
@@ -165,6 +165,49 @@ def test_silence_is_filled_with_heartbeats() -> None:
         pieces = [piece async for piece in response.body_iterator]
         assert pieces[0] == b": still here\n\n"
         assert pieces[-1] == b"event: done\nid: 1\ndata: {}\n\n"
+
+    asyncio.run(tried())
+
+
+def test_a_slow_reader_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_AHEAD", 8)
+    made = 0
+
+    async def many() -> AsyncIterator[Frame]:
+        nonlocal made
+        for made in range(1, 101):
+            yield Frame(made, "word", "{}")
+
+    async def tried() -> None:
+        events = following.following(many(), 5.0)
+        for number in range(1, 51):
+            assert await anext(events) == Frame(number, "word", "{}")
+            await asyncio.sleep(0.001)
+            assert number + 8 <= made <= number + 9
+        assert [event.number async for event in events if event] == list(range(51, 101))
+
+    asyncio.run(tried())
+
+
+def test_a_stream_ends_once_its_reader_may_read_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "_ASK_AGAIN", 0.02)
+    answers = iter((True, True, False))
+    ended: list[bool] = []
+
+    async def silent() -> AsyncIterator[Frame]:
+        try:
+            yield Frame(1, "word", "{}")
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    async def tried() -> None:
+        response = frames_stream(silent(), 50.0, lambda: next(answers))
+        async with asyncio.timeout(10):
+            pieces = [piece async for piece in response.body_iterator]
+        assert pieces == [b"event: word\nid: 1\ndata: {}\n\n"], "no heartbeat was due"
+        assert ended == [True]
+        assert next(answers, None) is None
 
     asyncio.run(tried())
 

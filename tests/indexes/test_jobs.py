@@ -215,24 +215,43 @@ def test_one_key_from_many_threads_is_one_job(queue: JobQueue) -> None:
 
 def test_a_full_queue_says_when_to_come_again(queue: JobQueue, claims: Claims) -> None:
     for _ in range(50):
-        add(queue)
+        add(queue, owner="")
     with pytest.raises(QueueFullError) as raised:
-        add(queue)
+        add(queue, owner="")
     assert raised.value.retry_after >= 1.0
     with pytest.raises(QueueFullError):
-        queue.check_room()
+        queue.check_room("")
     work(claims)
-    add(queue)
+    add(queue, owner="")
+
+
+def test_one_key_does_not_fill_the_queue_for_all(queue: JobQueue, claims: Claims) -> None:
+    for _ in range(38):  # of 50
+        add(queue, owner="ann")
+    for refused in (lambda: add(queue, owner="ann"), lambda: queue.check_room("ann")):
+        with pytest.raises(QueueFullError, match="75%") as raised:
+            refused()
+        assert raised.value.retry_after >= 1.0
+    add(queue, owner="bob")
+    work(claims)
+    add(queue, owner="ann")
+
+
+def test_one_key_does_not_take_the_space_of_all(queue: JobQueue) -> None:
+    add(queue, owner="ann", bytes=700)
+    with pytest.raises(QueueFullError, match="75%"):
+        add(queue, owner="ann", bytes=100)
+    add(queue, owner="bob", bytes=100)
 
 
 def test_bytes_that_wait_are_bounded(queue: JobQueue, claims: Claims) -> None:
-    add(queue, bytes=900)
+    add(queue, owner="", bytes=900)
     with pytest.raises(QueueFullError):
-        add(queue, bytes=200)
-    add(queue, bytes=100)
+        add(queue, owner="", bytes=200)
+    add(queue, owner="", bytes=100)
     work(claims)
     work(claims)
-    add(queue, bytes=2000)  # larger than all the room, but there is nothing else
+    add(queue, owner="", bytes=2000)  # larger than all the room, but there is nothing else
 
 
 # --- who goes first --------------------------------------------------------
@@ -340,6 +359,43 @@ def test_the_job_of_a_silent_worker_goes_back_when_its_lease_ends(
             late()
     claims.settle(second, [Outcome(1)])
     assert claims.finish(second) == "done"
+
+
+def test_parking_counts_as_no_attempt(queue: JobQueue, claims: Claims, clock: Clock) -> None:
+    job = add(queue)
+    for _ in range(5):  # more often than it is tried
+        claim = claims.claim("w")
+        assert claim is not None
+        assert claim.job.attempts == 1
+        claims.park(job, "w")
+        parked = queue.get(job)
+        assert (parked.state, parked.attempts, parked.due) == ("queued", 0, None)
+    # What failed before is not forgiven for it.
+    for tried in (1, 2):
+        assert claims.claim("w") is not None
+        claims.postpone(job, "w", BROKEN)
+        clock.now += 1000
+        assert claims.claim("w") is not None
+        claims.park(job, "w")
+        assert (queue.get(job).attempts, queue.get(job).error) == (tried, BROKEN)
+    assert claims.claim("w") is not None
+    claims.postpone(job, "w", BROKEN)
+    assert queue.get(job).state == "failed"
+
+
+def test_workers_that_were_ended_cost_no_attempt(
+    catalogue: Catalogue, queue: JobQueue, clock: Clock
+) -> None:
+    living: set[str] = set()
+    claims = Claims(catalogue, 3, living.__contains__, clock)
+    job = add(queue)
+    for number in range(5):
+        living.add(f"w{number}")
+        assert claims.claim(f"w{number}") is not None
+        living.clear()
+        assert claims.reap(blame=False) == 1
+        found = queue.get(job)
+        assert (found.state, found.attempts, found.error) == ("queued", 0, None)
 
 
 def test_a_poisonous_job_ends_as_failed(queue: JobQueue, claims: Claims, clock: Clock) -> None:
@@ -463,12 +519,11 @@ def test_old_jobs_are_forgotten(queue: JobQueue, claims: Claims) -> None:
 
 
 def test_which_files_are_needed(queue: JobQueue, claims: Claims) -> None:
-    job = add(queue, items=[NewItem("a:1", upload="x"), NewItem("a:2", upload="y")])
+    add(queue, items=[NewItem("a:1", upload="x"), NewItem("a:2", upload="y")])
     assert claims.needed_uploads(["x", "y", "z"], "2000") == {"x": True, "y": True}
     work(claims, failing=(2,))
     assert claims.needed_uploads(["x", "y", "z"], "2000") == {"x": False, "y": True}
     assert claims.needed_uploads(["y"], "9999") == {"y": False}
-    assert claims.done_uploads(job) == ["x"]
 
 
 # --- whatever happens, in whatever order -----------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterable
+
 import pytest
 
-from cogagent.errors import NotFoundError, UnknownFieldError
+from cogagent.errors import ForbiddenError, NotFoundError, UnknownFieldError
 from cogagent.indexes.store import Store
 from tests.conftest import TEXT, make_entry
 
@@ -88,6 +91,40 @@ def test_a_collection_made_anew_gives_other_ids(store: Store) -> None:
     store.delete_collection("default")
     store.create_collection("default")
     assert store.document_id("default", "a") != before
+
+
+def test_a_collection_with_what_is_hidden_stays(shared: Store) -> None:
+    for principals in (["bob"], []):
+        with pytest.raises(ForbiddenError, match="'default' holds documents that are not yours"):
+            shared.delete_collection("default", principals)
+    assert found(shared, None) == ["all", "ann", "both"]
+    shared.delete_collection("default", ["ann"])
+    assert not shared.has_collection("default")
+
+
+def test_nothing_hidden_comes_between_the_look_and_the_deletion(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process cannot write after it was seen that nothing is hidden."""
+    store.put("default", [make_entry("all", "red fox")])
+    look, tried = Store._require_all_seen, []
+
+    def looked(
+        connection: sqlite3.Connection, collection: int, name: str, principals: Iterable[str]
+    ) -> None:
+        look(connection, collection, name, principals)
+        other = sqlite3.connect(store.catalogue.path, timeout=0)
+        try:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+        finally:
+            other.close()
+        tried.append(name)
+
+    monkeypatch.setattr(Store, "_require_all_seen", staticmethod(looked))
+    store.delete_collection("default", ["bob"])
+    assert tried == ["default"]
+    assert not store.has_collection("default")
 
 
 def test_lists_go_on_behind_a_uri(shared: Store) -> None:

@@ -7,12 +7,12 @@ import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
+from cogagent.closing import Closing
 from cogagent.errors import StorageError
 
 
-class Alive:
+class Alive(Closing):
     """A file that is locked while this process lives, whatever ends it.
 
     Args:
@@ -38,17 +38,6 @@ class Alive:
         """Count as dead from now on."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
-
-    def __enter__(self) -> Alive:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _locked(self) -> int:
         while True:

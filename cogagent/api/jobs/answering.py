@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogagent.agent import CogAgent
-from cogagent.api.callers import Caller
 from cogagent.api.jobs import questions
-from cogagent.api.jobs.holding import Hold
+from cogagent.api.jobs.work import Work
 from cogagent.api.quoting import documents_of_line
 from cogagent.indexes.files import write_whole
-from cogagent.indexes.job_claims import Claim, Claims, Outcome
+from cogagent.indexes.job_claims import Outcome
 from cogagent.indexes.job_rows import JobProgress, Task
 from cogagent.types import BatchProgress, Problem
 
@@ -31,29 +29,13 @@ class BatchRun:
     """One batch on its way.
 
     Args:
-        agent: The home.
-        claims: The queue.
+        work: The batch.
         folder: Of the job.
-        claim: The job.
-        caller: Who submitted it.
-        hold: Keeps it meanwhile.
     """
 
-    def __init__(
-        self,
-        agent: CogAgent,
-        claims: Claims,
-        folder: Path,
-        claim: Claim,
-        caller: Caller,
-        hold: Hold,
-    ) -> None:
-        self._agent = agent
-        self._claims = claims
+    def __init__(self, work: Work, folder: Path) -> None:
+        self._agent, self._claims, self._claim, self._caller, self._hold = work
         self._folder = folder
-        self._claim = claim
-        self._caller = caller
-        self._hold = hold
 
     def run(self) -> None:
         """Answer what is not answered yet, until the end or until told to stop.

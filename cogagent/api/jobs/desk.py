@@ -77,13 +77,13 @@ class JobDesk:
 
     # --- submitting --------------------------------------------------------
 
-    def check_room(self, size: int = 0) -> None:
+    def check_room(self, caller: Caller, size: int = 0) -> None:
         """Refuse an upload that there is no room for, before it is sent.
 
         Raises:
             QueueFullError: If there is none.
         """
-        self._queue.check_room(size)
+        self._queue.check_room(caller.owner, size)
 
     def submit_ingest(
         self,
@@ -117,7 +117,7 @@ class JobDesk:
             new = self._ingest(caller, collection, uploads, idempotency_key)
             job = self._queue.earlier(caller.owner, new.idempotency, new.request)
             if job is None:
-                self._queue.check_room(new.bytes)
+                self._queue.check_room(caller.owner, new.bytes)
                 items = self._items(caller, collection, uploads)
                 job, kept = self._queue.submit(_with(new, items))
             return job
@@ -163,7 +163,7 @@ class JobDesk:
         request = _hash("batch", asked, [_digest(line) for line in held])
         if (job := self._queue.earlier(caller.owner, key, request)) is not None:
             return job
-        self._queue.check_room()
+        self._queue.check_room(caller.owner)
         job_id = new_id()
         folder = self._folder / job_id
         checker = questions.Checker(
@@ -176,7 +176,11 @@ class JobDesk:
             questions.write(folder / questions.QUESTIONS, checked)
             new = NewJob(
                 "batch", caller.owner, stored(caller), collection,
-                [NewItem(str(question.id)) for question in checked],
+                [
+                    NewItem(str(question.id), number=line)
+                    for line, question in enumerate(checked, 1)
+                    if question is not None
+                ],
                 {"planner": planner, "strict": strict}, _size(folder), key, request, job_id,
             )  # fmt: skip
             job, kept = self._queue.submit(new)
@@ -243,21 +247,6 @@ class JobDesk:
             await asyncio.sleep(_PAUSES[min(quiet, len(_PAUSES) - 1)])
             quiet += 1
 
-    def answers(self, caller: Caller, job: str) -> Path:
-        """The file of a batch's answers as far as it is, a ``BatchAnswer`` a line.
-
-        Its last line may be half written while the batch runs; :meth:`answer_lines` leaves it out.
-
-        Raises:
-            NotFoundError: If there is no such batch, or no answer yet.
-        """
-        if self.job(caller, job).kind != "batch":
-            raise NotFoundError(f"the job {job!r} is no batch.")
-        path = self._folder / job / questions.ANSWERS
-        if not path.is_file():
-            raise NotFoundError(f"the batch {job!r} has no answers yet.")
-        return path
-
     def answer_lines(self, caller: Caller, job: str) -> Iterator[bytes]:
         """The answers of a batch, a line each with its end; none of one that has none yet.
 
@@ -272,10 +261,6 @@ class JobDesk:
         lines = _whole_lines(self._folder / job / questions.ANSWERS)
         withdrawn, quoted = self._queue.withdrawn(job), self._queue.quoted(job)
         return shown(lines, withdrawn, quoted, sight(Session(self._agent, caller)))
-
-    def waiting(self) -> tuple[int, int]:
-        """How many jobs are not over, and the uploaded bytes that are kept, for them or others."""
-        return self._queue.waiting()
 
     # --- steering ----------------------------------------------------------
 
@@ -374,7 +359,7 @@ class JobDesk:
                     name,
                     body | {"url": upload.url, "name": upload.name},
                     upload.file.size if upload.file is not None else 0,
-                )  # fmt: skip
+                )
             )
         return items
 

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from cogagent.agent import CogAgent
-from cogagent.api.callers import Caller
 from cogagent.api.jobs.fetching import Fetching
-from cogagent.api.jobs.holding import Hold
 from cogagent.api.jobs.naming import kind_of
 from cogagent.api.jobs.uploads import Uploads
+from cogagent.api.jobs.work import Work
 from cogagent.documents.base import MEMBER
 from cogagent.errors import CogAgentError
-from cogagent.indexes.job_claims import Claim, Claims, Outcome
+from cogagent.indexes.job_claims import Outcome
 from cogagent.indexes.job_rows import JobProgress, Task
 from cogagent.indexes.taken import is_taken
 from cogagent.types import Failure, Problem, Progress, Source
@@ -30,34 +28,17 @@ class IngestRun:
     """One ingest job on its way.
 
     Args:
-        agent: The home.
-        claims: The queue.
+        work: The job.
         uploads: The uploaded files.
         fetching: Fetches addresses.
-        claim: The job.
-        caller: Who submitted it.
-        hold: Keeps it meanwhile.
     """
 
-    def __init__(
-        self,
-        agent: CogAgent,
-        claims: Claims,
-        uploads: Uploads,
-        fetching: Fetching,
-        claim: Claim,
-        caller: Caller,
-        hold: Hold,
-    ) -> None:
-        self._agent = agent
-        self._claims = claims
+    def __init__(self, work: Work, uploads: Uploads, fetching: Fetching) -> None:
+        self._agent, self._claims, self._claim, self._caller, self._hold = work
         self._uploads = uploads
         self._fetching = fetching
-        self._claim = claim
-        self._caller = caller
-        self._hold = hold
-        self._collection = claim.job.collection
-        self._most = agent.settings.service.attempts
+        self._collection = self._claim.job.collection
+        self._most = self._agent.settings.service.attempts
 
     def run(self) -> None:
         """Ingest what is not settled yet, until the end or until told to stop.

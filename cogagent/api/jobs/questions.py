@@ -48,8 +48,10 @@ class Checker:
 
     def check(
         self, lines: Iterable[bytes | None], collection: str, budget: Budget | None
-    ) -> list[BatchQuestion]:
+    ) -> list[BatchQuestion | None]:
         """The questions, each with an id and a budget, their pictures as files beside them.
+
+        A blank line is ``None``: the answers name the lines of the questions.
 
         Args:
             lines: JSON, a question each; ``None`` for one that is too long.
@@ -62,11 +64,12 @@ class Checker:
             DiskFullError: If there is no space for their pictures.
         """
         self._require_collection(collection)
-        questions: list[BatchQuestion] = []
+        questions: list[BatchQuestion | None] = []
         wrong: list[str] = []
         intake = Intake()
         for number, line in enumerate(lines, 1):
             if line is not None and not line.strip():
+                questions.append(None)
                 continue
             try:
                 questions.append(self._question(intake, number, line, budget))
@@ -75,7 +78,7 @@ class Checker:
         if wrong:
             more = f" And {len(wrong) - _LISTED} more." if len(wrong) > _LISTED else ""
             raise InputError(f"{' '.join(wrong[:_LISTED])}{more}", remedy="Nothing was queued.")
-        if not questions:
+        if not any(questions):
             raise InputError("there are no questions.", remedy='Write {"question": "…"} a line.')
         return questions
 
@@ -124,7 +127,7 @@ def split(data: bytes) -> Iterator[bytes]:
     yield from data.removeprefix(b"\xef\xbb\xbf").splitlines()
 
 
-def write(path: Path, questions: Sequence[BatchQuestion]) -> None:
+def write(path: Path, questions: Sequence[BatchQuestion | None]) -> None:
     """Write questions as the worker reads them, a line each."""
-    lines = (question.model_dump_json(exclude_defaults=True) for question in questions)
+    lines = ("" if one is None else one.model_dump_json(exclude_defaults=True) for one in questions)
     write_whole(path, "".join(f"{line}\n" for line in lines).encode(), _FULL)

@@ -19,6 +19,7 @@ from cogagent.api.jobs.holding import Hold
 from cogagent.api.jobs.ingesting import IngestRun
 from cogagent.api.jobs.tidying import FOLDER, tidy
 from cogagent.api.jobs.uploads import Uploads
+from cogagent.api.jobs.work import Work
 from cogagent.config import Settings
 from cogagent.errors import (
     CapabilityError,
@@ -52,19 +53,6 @@ def claims_of(catalogue: Catalogue, home: Path, settings: Settings) -> Claims:
 def workers_folder(home: Path) -> Path:
     """Where the workers of a home show that they live."""
     return home / "workers"
-
-
-def drain(agent: CogAgent, fetching: Fetching | None = None) -> int:
-    """Do all jobs that are due, in this process; for tests and for homes without a service.
-
-    Returns:
-        How many were begun.
-    """
-    with Runner(agent.catalogue, agent.home, agent.settings, lambda: agent, fetching) as runner:
-        count = 0
-        while runner.run_one():
-            count += 1
-    return count
 
 
 class Runner:
@@ -153,16 +141,13 @@ class Runner:
         return True
 
     def _attempt(self, agent: CogAgent, claim: Claim, hold: Hold) -> Exception | None:
-        caller = restored(claim.caller)
+        work = Work(agent, self._claims, claim, restored(claim.caller), hold)
         try:
             if claim.job.kind == "ingest":
-                IngestRun(
-                    agent, self._claims, self._uploads, self._fetching, claim, caller, hold
-                ).run()
+                IngestRun(work, self._uploads, self._fetching).run()
             else:
                 self._require_attempts(claim)
-                folder = self._home / FOLDER / claim.job.id
-                BatchRun(agent, self._claims, folder, claim, caller, hold).run()
+                BatchRun(work, self._home / FOLDER / claim.job.id).run()
         except LeaseLostError as error:
             return error
         except CogAgentError as error:

@@ -12,10 +12,10 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, NamedTuple, NoReturn
 
 from cogagent.api.jobs.alive import Alive, is_alive, sweep
+from cogagent.closing import Closing
 from cogagent.errors import DiskFullError, LimitExceededError, StorageError
 
 _PIECE = 1 << 20
@@ -134,7 +134,7 @@ class Uploads:
         return age > _GRACE or not is_alive(self._folder / _MAKERS, found["maker"])
 
 
-class Writing:
+class Writing(Closing):
     """A file on its way to the disk.
 
     Args:
@@ -192,15 +192,8 @@ class Writing:
             self._fail(error)
         return Spooled(name, sha256, self._size)
 
-    def __enter__(self) -> Writing:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leave nothing half done; what is finished stays."""
         self._file.close()
         self._half.unlink(missing_ok=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
@@ -16,9 +15,9 @@ from starlette.responses import StreamingResponse
 from cogagent.api import streaming
 from cogagent.api.envelopes import envelope
 from cogagent.api.etags import reply
+from cogagent.api.following import following
 from cogagent.api.openai.base import AGENT, collection_of, gives
 from cogagent.api.openai.base import router as new_router
-from cogagent.api.openai.following import following
 from cogagent.api.openai.messages import Lenient, Messages, asked
 from cogagent.api.openai.pictures import pictures_of
 from cogagent.api.openai.refusals import no_model, unsupported
@@ -120,8 +119,7 @@ async def create_chat_completion(
         if given.stream:
             events = session.astream(put.question, **keywords)
             return await _streamed(session, given, events, _heartbeat(request))
-        work = asyncio.create_task(session.aask(put.question, **keywords))
-        answer = await streaming.until_gone(request, work)
+        answer = await streaming.until_gone(request, session.aask(put.question, **keywords))
     except NotFoundError as error:  # the collection is all that is looked up by name
         raise no_model(given.model) from error
     message = reply_message(answer, whole=_is_whole(given))

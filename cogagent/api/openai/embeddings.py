@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Annotated, Any, Literal
 
@@ -11,7 +10,7 @@ from pydantic import Field
 
 from cogagent.api import streaming
 from cogagent.api.etags import reply
-from cogagent.api.openai.base import AGENT, gives
+from cogagent.api.openai.base import AGENT, collection_of, gives
 from cogagent.api.openai.base import router as new_router
 from cogagent.api.openai.messages import Lenient, Text
 from cogagent.api.openai.refusals import no_model, unsupported
@@ -36,7 +35,7 @@ class EmbeddingRequest(Lenient):
     """One or many. What is longer than the embedder reads is cut there; tokens instead of
     texts are not taken."""
     model: str = AGENT
-    """`cogagent`, or the embedder by its own name."""
+    """Any that `/v1/models` lists, or the embedder by its own name: it is always that."""
     encoding_format: Literal["float", "base64"] = "float"
     """`base64` is of the numbers as 32-bit floats, little-endian."""
     dimensions: int | None = Field(default=None, ge=1)
@@ -83,15 +82,15 @@ async def create_embedding(
 ) -> Response:
     """Vectors of texts, by the home's text embedder."""
     embedder = session.text_embedder
-    if given.model not in (AGENT, embedder.name):
+    if given.model != embedder.name and collection_of(given.model) is None:
         raise no_model(given.model)
     if given.dimensions not in (None, embedder.dim):
         raise unsupported(f"vectors of {embedder.name} have {embedder.dim} numbers", "dimensions")
     texts = [given.input] if isinstance(given.input, str) else given.input
     if sum(map(len, texts)) > _CHARACTERS:
         raise unsupported(f"a request has {_CHARACTERS} characters at most; send several", "input")
-    work = asyncio.create_task(session.aembed(texts, query=given.input_type == "query"))
-    vectors, tokens = await streaming.until_gone(request, work)
+    embedded = session.aembed(texts, query=given.input_type == "query")
+    vectors, tokens = await streaming.until_gone(request, embedded)
     read = sum(min(count, embedder.max_tokens) for count in tokens)
 
     def shown(vector: Any) -> tuple[float, ...] | str:

@@ -65,9 +65,12 @@ async def create_file(
     The same bytes under the same name are the same file.
     """
     parts = parts_of(request)
-    await asyncio.to_thread(parts.jobs.check_room, int(request.headers.get("content-length", 0)))
-    form = await read_form(request, parts.jobs.uploads, 1)
-    return reply(await asyncio.to_thread(_submit, parts, session, form, idempotency_key))
+    size = int(request.headers.get("content-length", 0))
+    await asyncio.to_thread(parts.jobs.check_room, session.caller, size)
+    collection, upload = await read_form(request, parts.jobs.uploads, 1, _upload)
+    return reply(
+        await asyncio.to_thread(_submit, parts, session, collection, upload, idempotency_key)
+    )
 
 
 @router.get("/files", responses=gives(FileList))
@@ -145,16 +148,12 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def _submit(parts: Parts, session: Session, form: Form, key: str | None) -> FileObject:
-    """Hand the file of a form over to a job; it is the job's then, or removed."""
-    desk = parts.jobs
-    try:
-        collection, upload = _upload(form)
-    except Exception:
-        desk.uploads.discard(*(file.spooled.name for file in form.files))
-        raise
-    job = desk.submit_ingest(session.caller, collection, [upload], key)
-    (item,) = desk.items(session.caller, job.id)
+def _submit(
+    parts: Parts, session: Session, collection: str, upload: Upload, key: str | None
+) -> FileObject:
+    """Hand a file over to a job; it is the job's then, or removed."""
+    job = parts.jobs.submit_ingest(session.caller, collection, [upload], key)
+    (item,) = parts.jobs.items(session.caller, job.id)
     found = None if item.document is None else Cabinet(parts, session).find(item.document)
     if found is None:  # it was uploaded under this key before, and deleted since
         raise ConflictError(

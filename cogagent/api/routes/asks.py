@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import Depends, Path, Request, Response
@@ -44,12 +43,10 @@ async def search(
     given: Annotated[SearchRequest, Depends(json_body(SearchRequest))],
 ) -> Response:
     """The best pieces of evidence for words or a picture, best first; no answer is written."""
-    work = asyncio.create_task(
-        session.asearch(
-            given.query, given.k, given.modality, given.image, given.collection, given.filters
-        )
+    searched = session.asearch(
+        given.query, given.k, given.modality, given.image, given.collection, given.filters
     )
-    found = await streaming.until_gone(request, work)
+    found = await streaming.until_gone(request, searched)
     return etags.reply(SearchResult(items=tuple(found)))
 
 
@@ -81,10 +78,10 @@ async def ask(
             return _answer(earlier)
     settings = parts_of(request).settings
     if not streams:
-        work = asyncio.create_task(asks.ask(session, given, idempotency_key))
         # Under a key it can be asked for again: the work is not lost.
         grace = 0.0 if idempotency_key is None else settings.resume_seconds
-        return _answer(await streaming.until_gone(request, work, grace))
+        answered = asks.ask(session, given, idempotency_key)
+        return _answer(await streaming.until_gone(request, answered, grace))
     run = asks.runs.start(session.caller.owner, asks.stream(session, given, idempotency_key))
     await run.begun(settings.heartbeat_seconds)
     return EventStream(

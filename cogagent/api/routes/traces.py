@@ -61,8 +61,8 @@ async def replay_trace(
 ) -> Response:
     """Answer the question of a trace again, its tools finding what they found then."""
     found = await asyncio.to_thread(session.trace, trace)
-    work = asyncio.create_task(session.areplay(found, given.planner))
-    return etags.reply(await streaming.until_gone(request, work))
+    answered = session.areplay(found, given.planner)
+    return etags.reply(await streaming.until_gone(request, answered))
 
 
 @routes.get(

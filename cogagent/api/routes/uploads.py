@@ -62,29 +62,15 @@ async def upload_documents(
     """
     session.require_collection(collection, "write")
     desk = parts_of(request).jobs
-    await asyncio.to_thread(desk.check_room, int(request.headers.get("content-length", 0)))
+    size = int(request.headers.get("content-length", 0))
+    await asyncio.to_thread(desk.check_room, session.caller, size)
     if payloads.media_type(request) == MEDIA_TYPE:
-        form = await read_form(request, desk.uploads, parts_of(request).settings.upload_files)
-        found = await asyncio.to_thread(
-            _submit_form, desk, session, collection, form, idempotency_key
-        )
+        most_files = parts_of(request).settings.upload_files
+        uploads = await read_form(request, desk.uploads, most_files, _uploads)
     else:
-        given = await payloads.json_body(NewUrls)(request)
-        found = await asyncio.to_thread(
-            _submit, desk, session, collection, _addresses(given), idempotency_key
-        )
+        uploads = _addresses(await payloads.json_body(NewUrls)(request))
+    found = await asyncio.to_thread(_submit, desk, session, collection, uploads, idempotency_key)
     return etags.reply(found, 202, {"Location": f"/v1/jobs/{found.job.id}"})
-
-
-def _submit_form(
-    desk: JobDesk, session: Session, collection: str, form: Form, key: str | None
-) -> Submitted:
-    try:
-        uploads = _uploads(form)
-    except Exception:
-        desk.uploads.discard(*(file.spooled.name for file in form.files))
-        raise
-    return _submit(desk, session, collection, uploads, key)
 
 
 def _submit(
