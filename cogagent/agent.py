@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from cogagent.closing import Closing
 from cogagent.config import Settings, default_home, load_settings
 from cogagent.documents.walk import walk
 from cogagent.errors import CogAgentError, InputError
@@ -67,7 +68,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class CogAgent:
+class CogAgent(Closing):
     """Answers questions about documents and pictures, and cites where it read them.
 
     Example::
@@ -518,17 +519,6 @@ class CogAgent:
         self._loop.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._engine.close()
-
-    def __enter__(self) -> CogAgent:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     async def __aenter__(self) -> CogAgent:
         return self
