@@ -239,7 +239,7 @@ def test_a_reader_who_has_read_enough_is_no_fault(home: Path) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
-        assert process.stderr.read() == b""
+        assert b"BrokenPipe" not in process.stderr.read()
     assert process.returncode in (1, 141)
 
 

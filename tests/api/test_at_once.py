@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from http.client import HTTPResponse
 
 import httpx
 import pytest
@@ -85,7 +86,10 @@ def answers(client: socket.socket) -> bool:
     """Whether a connection is answered, or hung up on."""
     try:
         client.sendall(GET)
-        return client.recv(1000).startswith(b"HTTP/1.1 200")
+        with HTTPResponse(client) as response:
+            response.begin()
+            response.read()
+            return response.status == 200
     except ConnectionError:
         return False
 
