@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -54,8 +55,6 @@ def _pieces(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _with_traced(agent: CogAgent, quoted: Iterable[str], trace: str | None) -> frozenset[str]:
     found = set(quoted)
     if trace is not None:
-        try:
+        with suppress(NotFoundError):  # it was deleted since, or others took its place
             found.update(agent.traces.entry(trace)[1])
-        except NotFoundError:
-            pass  # it was deleted since, or others took its place
     return frozenset(filter(is_own, found))

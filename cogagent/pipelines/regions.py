@@ -22,7 +22,6 @@ from cogagent.types import Element, Evidence, Query, Raster, ToolSpec, Words
 from cogagent.vision.eyes import Eyes, Sight
 from cogagent.vision.pointing.base import Picture, Pointed, Pointer
 
-
 SPEC = ToolSpec(
     name="region",
     description="Looks again, at full resolution, at a place of a picture or page that was "

@@ -41,10 +41,6 @@ def _are_unit_rows(vectors: np.ndarray, rows: int, dim: int) -> None:
 class TextEmbedderContract:
     """Inherit, and give a fixture ``embedder``."""
 
-    @pytest.fixture
-    def embedder(self) -> TextEmbedder:
-        raise NotImplementedError
-
     def test_is_a_text_embedder(self, embedder: TextEmbedder) -> None:
         assert isinstance(embedder, TextEmbedder)
         assert embedder.name
@@ -84,10 +80,6 @@ class TextEmbedderContract:
 class ImageEmbedderContract:
     """Inherit, and give a fixture ``embedder``."""
 
-    @pytest.fixture
-    def embedder(self) -> ImageEmbedder:
-        raise NotImplementedError
-
     def test_is_an_image_embedder(self, embedder: ImageEmbedder) -> None:
         assert isinstance(embedder, ImageEmbedder)
         assert embedder.name
@@ -114,10 +106,6 @@ class ImageEmbedderContract:
 
 class VectorIndexContract:
     """Inherit, and give a fixture ``index``: an empty one of width 4."""
-
-    @pytest.fixture
-    def index(self) -> VectorIndex:
-        raise NotImplementedError
 
     @staticmethod
     def _filled(index: VectorIndex) -> VectorIndex:
@@ -158,14 +146,6 @@ class VectorIndexContract:
 class LoaderContract:
     """Inherit, and give fixtures ``loader`` and ``source`` (a sound one of two pages or more)."""
 
-    @pytest.fixture
-    def loader(self) -> Loader:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def source(self) -> Source:
-        raise NotImplementedError
-
     def test_is_a_loader(self, loader: Loader) -> None:
         assert isinstance(loader, Loader)
         assert loader.media_types
@@ -198,10 +178,6 @@ class LoaderContract:
 class RetrieverContract:
     """Inherit, and give a fixture ``retriever`` that finds at least two things for "water"."""
 
-    @pytest.fixture
-    def retriever(self) -> Retriever:
-        raise NotImplementedError
-
     def test_best_first_and_at_most_k(self, retriever: Retriever) -> None:
         found = retriever.retrieve(Query(text="water"), 10)
         assert len(found) >= 2
@@ -227,10 +203,6 @@ class PlannerContract:
         ToolSpec(name="image", description="Pictures.", pictures=True),
     )
     MOST_STEPS = 20
-
-    @pytest.fixture
-    def planner(self) -> Planner:
-        raise NotImplementedError
 
     @pytest.fixture
     def model(self) -> MLLM | None:
@@ -314,10 +286,6 @@ class MLLMContract:
     }
     PROMPTLY = 0.1
     """Seconds within which whoever gives up is let go."""
-
-    @pytest.fixture
-    def model(self) -> MLLM:
-        raise NotImplementedError
 
     def test_is_a_model(self, model: MLLM) -> None:
         assert isinstance(model, MLLM)
@@ -493,16 +461,10 @@ async def _pieces(model: MLLM, messages: Sequence[Message], options: Options) ->
 
 
 class PointerContract:
-    """For any :class:`~cogagent.vision.pointing.base.Pointer`."""
+    """Inherit, and give fixtures ``pointer`` and ``asked``.
 
-    @pytest.fixture
-    def pointer(self) -> Pointer:
-        raise NotImplementedError
-
-    @pytest.fixture
-    def asked(self) -> tuple[str, Picture]:
-        """A question, and a picture in which the pointer finds at least one place for it."""
-        raise NotImplementedError
+    The latter is a question, and a picture in which the pointer finds a place for it.
+    """
 
     def point(self, pointer: Pointer, question: str, picture: Picture, k: int) -> list[Pointed]:
         """The places, waited for."""

@@ -18,7 +18,7 @@ import pytest
 from cogagent import CogAgent, Source
 from cogagent.api.app import make_app
 from cogagent.config import ServiceSettings, Settings
-from tests.api.conftest import SETTINGS, Running, bearer, make_keys, pdf, running
+from tests.api.conftest import SETTINGS, Running, bearer, make_keys, running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text("utf-8")
 ADDRESS = "http://127.0.0.1:8600"
@@ -78,7 +78,11 @@ def test_the_places_that_it_names_are_there(key_and_server: tuple[str, Running])
     named = {*re.findall(r"[\s`\d](/v1/[\w/{}]+)", PAGE + readme)}
     assert len(named) > 8
     for path in named:
-        pattern = path.replace("asks/ID", "asks/{ask}").replace("ID", "{job}").replace("/default/", "/{collection}/")
+        pattern = (
+            path.replace("asks/ID", "asks/{ask}")
+            .replace("ID", "{job}")
+            .replace("/default/", "/{collection}/")
+        )
         assert pattern in described, path
 
 

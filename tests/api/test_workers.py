@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from cogagent import CogAgent, Settings
 from cogagent.api.jobs.desk import JobDesk
 from cogagent.api.jobs.runners import claims_of, workers_folder
 from cogagent.api.jobs.supervisor import Supervisor
-from cogagent.api.jobs.worker import packed
+from cogagent.api.jobs.worker import _REAP, packed
 from cogagent.config import OpenAISettings, ServiceSettings
 from tests.api.jobs_kit import ANN, notes, with_service
 
@@ -194,3 +195,32 @@ def test_a_worker_gets_all_settings() -> None:
         service=ServiceSettings(hosts=("a", "b")),
     )
     assert Settings(**json.loads(packed(settings))) == settings
+
+
+def test_where_the_kernel_does_not_tell_of_a_parents_death_it_is_watched() -> None:
+    """As on macOS; a parent that is killed takes its worker along all the same."""
+    watch = (
+        "import os; parent = os.getppid(); "
+        "from cogagent.api.jobs.worker import _watch; _watch(parent)"
+    )
+    start = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', {watch!r}]); "
+    command = [sys.executable, "-c", start + "print(c.pid, flush=True); c.wait()"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        try:
+            until(lambda: worker.cmdline()[-1] == watch)
+            time.sleep(2 * _REAP)
+            assert is_at_work(worker), "it stays while the parent lives"
+            parent.kill()
+            until(lambda: not is_at_work(worker))
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                worker.kill()
+
+
+def is_at_work(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

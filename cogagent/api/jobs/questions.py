@@ -129,5 +129,7 @@ def split(data: bytes) -> Iterator[bytes]:
 
 def write(path: Path, questions: Sequence[BatchQuestion | None]) -> None:
     """Write questions as the worker reads them, a line each."""
-    lines = ("" if one is None else one.model_dump_json(exclude_defaults=True) for one in questions)
+    lines = (
+        "" if one is None else one.model_dump_json(exclude_defaults=True) for one in questions
+    )
     write_whole(path, "".join(f"{line}\n" for line in lines).encode(), _FULL)

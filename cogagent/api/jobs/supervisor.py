@@ -156,6 +156,7 @@ class Supervisor:
         for process in processes:
             process.terminate()
         for process in processes:
+            # Looked at again and again, since a second `stop` may bring the deadline nearer.
             while process.poll() is None and time.monotonic() < self._deadline:
                 time.sleep(_LOOK / 4)
             if process.poll() is None:  # unreaped, so the id is still its own
