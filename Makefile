@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo serve test lint bench docs clean
+.PHONY: help demo serve test lint lint-page bench docs clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /: /'
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,10 @@ lint: $(STAMP)  ## format check, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+lint-page:  ## format check and types of the web page's scripts; needs Node
+	npx --yes prettier@3 --print-width 99 --check 'cogagent/api/page/*.js'
+	npx --yes --package typescript@5 tsc --project jsconfig.json
 
 bench: $(STAMP)  ## measure on the real data that COGAGENT_BENCH_DATA points at
 	$(PIP) -e '.[bench]'

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cogagent.api.parts import Parts
 
 PROBES = frozenset({"/healthz", "/readyz"})
-"""What is answered without a key, and not audited."""
+"""What is answered without a key, and not audited, under any name of the machine."""
 
 _FAILURES = 10
 """Wrong secrets, a minute, address and id of a key."""
@@ -80,7 +80,7 @@ class Gate:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        if scope["type"] == "http" and not is_probe(scope):
+        if scope["type"] == "http" and not (is_probe(scope) or is_page(scope)):
             caller = await self._caller(scope)
             # Before the rate: what is refused then is still known to be theirs.
             found = Session(self._parts.agent, caller, self._parts.turns)
@@ -179,7 +179,13 @@ def scoped(scope: Scope) -> Callable[..., Awaitable[Session]]:
 
 def is_probe(scope: asgi.Scope) -> bool:
     """Whether a request asks how the service is, and for nothing else."""
-    return scope["path"].removeprefix(scope.get("root_path", "")) in PROBES
+    return _path(scope) in PROBES
+
+
+def is_page(scope: asgi.Scope) -> bool:
+    """Whether a request asks for the web page: files that are the same for everybody."""
+    path = _path(scope)
+    return path == "/" or path.startswith("/page/")
 
 
 def address(scope: asgi.Scope) -> str:
@@ -200,6 +206,10 @@ def network(scope: asgi.Scope) -> str:
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((found, 64), strict=False))
     return str(found) if found is not None else address(scope)
+
+
+def _path(scope: asgi.Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -22,6 +22,7 @@ from cogagent.api.paths import Slashes
 from cogagent.api.probes import router as probes
 from cogagent.api.problems import respond_with_problems
 from cogagent.api.routes import ROUTERS
+from cogagent.api.routes.page import router as page
 
 
 def make_app(agent: CogAgent, *, open_door: bool = False) -> FastAPI:
@@ -50,7 +51,7 @@ def make_app(agent: CogAgent, *, open_door: bool = False) -> FastAPI:
     app.state.parts = parts
     app.state.asks = Asks(parts)
     respond_with_problems(app)
-    for router in (probes, *ROUTERS, openai):
+    for router in (probes, page, *ROUTERS, openai):
         app.include_router(router)
     open_mcp(app)
     app.openapi = partial(describe, app)  # type: ignore[method-assign] # as FastAPI advises

@@ -1,4 +1,4 @@
-"""Every request but probes becomes a line of the audit log."""
+"""Every request but probes and the web page's files becomes a line of the audit log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cogagent.api.access import address, is_probe
+from cogagent.api.access import address, is_page, is_probe
 from cogagent.api.problems import problem, request_id
 from cogagent.errors import CogAgentError
 from cogagent.indexes.audit import AuditLine, AuditLog
@@ -50,7 +50,7 @@ class Auditing:
         if scope["type"] == "lifespan":
             async with _writing(self._log):
                 await self._app(scope, _flushing(self._log, receive), send)
-        elif scope["type"] != "http" or is_probe(scope):
+        elif scope["type"] != "http" or is_probe(scope) or is_page(scope):
             await self._app(scope, receive, send)
         else:
             await self._noted(scope, receive, send)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cogagent.api.access import is_probe
+from cogagent.api.access import is_page, is_probe
 from cogagent.errors import ForbiddenError
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ class Hosts:
             headers = Headers(scope=scope)
             if self._open:
                 self._require_name(headers)
-                self._require_own_page(headers, scope["scheme"])
                 _require_direct(headers)
+                if not is_page(scope):  # to which links of any page may lead
+                    self._require_own_page(headers, scope["scheme"])
             elif self._names and not is_probe(scope):  # probes come under a bare address
                 self._require_name(headers)
         await self._app(scope, receive, send)
