@@ -55,6 +55,7 @@ def run(agent: CogAgent, examples: Path, out: Path, say: Callable[[str], None]) 
             box = ", ".join(f"{value:.3f}" for value in citation.box)
             say(f"   [{citation.marker}] {citation.title}, page {citation.page}, box {box}")
             say(f"       cut out: {crop}; on its page: {page}")
+    say(f"\nTo ask more of them in a browser: cogagent --home {agent.home} serve")
 
 
 def _photographs() -> list[Path]:

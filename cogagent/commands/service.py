@@ -31,7 +31,7 @@ def serve(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Serve the home over HTTP: REST, OpenAI-compatible and MCP, until a signal comes."""
+    """Serve the home over HTTP: web page, REST, OpenAI-compatible, MCP, until a signal comes."""
     with _service_packages():
         from cogagent.api import serving
     from cogagent.config import default_home, load_settings
@@ -46,8 +46,10 @@ def serve(
     def ready(url: str) -> None:
         if wants_json(as_json):
             print_json({"url": url})
+        elif sys.stdout.isatty():
+            print(f"Open {url} in a browser. Ctrl-C ends it.")
         else:
-            print(url)
+            print(url)  # alone, for programs
         sys.stdout.flush()
 
     serving.serve(home, settings, ready)

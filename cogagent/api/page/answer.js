@@ -1,7 +1,7 @@
 // @ts-check
 /** An answer: its text with markers, what they point at, what is not borne out. */
 
-import { placeOf, sourceOf } from "./evidence.js";
+import { leading, sourceOf } from "./evidence.js";
 import { h } from "./dom.js";
 
 /**
@@ -25,7 +25,12 @@ export function answerOf(answer, open) {
         )
       : null,
     answer.closest
-      ? h("p", { className: "soft" }, "The closest there is: ", place(answer.closest, open))
+      ? h(
+          "p",
+          { className: "soft" },
+          "The closest there is: ",
+          leading("link", answer.closest, open),
+        )
       : null,
     ...answer.claims
       .filter((/** @type {any} */ one) => one.verdict === "unsupported")
@@ -56,27 +61,8 @@ export function textWithMarkers(text, citations, open) {
 /** @param {any} citation @param {import("./run.js").Open} open */
 function marker(citation, open) {
   const name = `Source ${citation.marker}: ${sourceOf(citation)}`;
-  const made = h(
-    "button",
-    {
-      type: "button",
-      className: "marker",
-      "aria-label": name,
-      title: name,
-      onclick: () => open(placeOf(citation), made),
-    },
-    citation.marker,
-  );
-  return made;
-}
-
-/** @param {any} citation @param {import("./run.js").Open} open */
-function place(citation, open) {
-  const made = h(
-    "button",
-    { type: "button", className: "link", onclick: () => open(placeOf(citation), made) },
-    sourceOf(citation),
-  );
+  const made = leading("marker", citation, open, `${citation.marker}`);
+  made.setAttribute("aria-label", (made.title = name));
   return made;
 }
 
@@ -85,7 +71,7 @@ function source(citation, open) {
   return h(
     "li",
     { value: citation.marker },
-    place(citation, open),
+    leading("link", citation, open),
     citation.quote ? h("q", { className: "small" }, citation.quote) : null,
     citation.verified
       ? null

@@ -74,6 +74,11 @@ byId("side").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) =>
   byId("open-side").focus();
 });
 
+// No submit button: the first of those is what Enter presses.
+for (const cancel of document.querySelectorAll("dialog .cancel")) {
+  cancel.addEventListener("click", () => cancel.closest("dialog")?.close(""));
+}
+
 /** Show what the service has. */
 async function begin() {
   // The first alone: it may want a key, and is told if the service is not there.

@@ -2,10 +2,10 @@
 /** The documents of the collection: opened, left out of searches, deleted. */
 
 import { get, pathOf, send } from "./api.js";
-import { byId, h } from "./dom.js";
+import { button, byId, h, sign } from "./dom.js";
 import { Listing } from "./lists.js";
 import { tell, tellError } from "./status.js";
-import { count } from "./words.js";
+import { baseName, count } from "./words.js";
 
 /** The list of a collection's documents. */
 export class Documents {
@@ -36,16 +36,14 @@ export class Documents {
   /** @param {any} one */
   #entry(one) {
     const name = one.title || one.uri;
-    const opener = h(
-      "button",
-      {
-        type: "button",
-        className: "link grow",
-        title: one.uri,
-        onclick: () => this.open(placeIn(one), opener),
-      },
+    const file = baseName(one.uri);
+    const opener = button(
+      "link grow",
+      () => this.open(placeIn(one), opener),
       name,
+      file && file !== name ? h("span", { className: "soft small file" }, file) : null,
     );
+    opener.title = one.uri;
     const used = h("input", {
       type: "checkbox",
       checked: one.enabled,
@@ -59,17 +57,7 @@ export class Documents {
       used,
       opener,
       h("span", { className: "soft small", title: count(one.pages, "page") }, `${one.pages} p.`),
-      h(
-        "button",
-        {
-          type: "button",
-          className: "quiet sign",
-          "aria-label": `Delete ${name}`,
-          title: "Delete",
-          onclick: () => this.#delete(one.id, name),
-        },
-        "×",
-      ),
+      sign("×", `Delete ${name}`, () => this.#delete(one.id, name)),
     );
   }
 

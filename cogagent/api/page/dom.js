@@ -29,6 +29,32 @@ export function h(tag, props = {}, ...children) {
   return made;
 }
 
+/**
+ * A button.
+ *
+ * @param {string} className
+ * @param {() => void} does
+ * @param {...Child} children
+ */
+export function button(className, does, ...children) {
+  return h("button", { type: "button", className, onclick: does }, ...children);
+}
+
+/**
+ * A small button with a mark in place of words.
+ *
+ * @param {string} mark
+ * @param {string} name What it does.
+ * @param {() => void} does
+ */
+export function sign(mark, name, does) {
+  return h(
+    "button",
+    { type: "button", className: "quiet sign", "aria-label": name, title: name, onclick: does },
+    mark,
+  );
+}
+
 /** @param {Child} child @returns {child is Node | string | number} */
 function wanted(child) {
   return child !== null && child !== undefined && child !== false;

@@ -2,7 +2,7 @@
 /** Pieces of evidence as cards. */
 
 import { pathOf } from "./api.js";
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 import { lazy } from "./images.js";
 import { count, cut } from "./words.js";
 
@@ -20,12 +20,8 @@ export class Cards {
     this.cards = new Map();
     this.all = false;
     this.list = h("ul", { className: "cards" });
-    this.more = h("button", {
-      type: "button",
-      className: "quiet",
-      hidden: true,
-      onclick: () => this.#showAll(),
-    });
+    this.more = button("quiet", () => this.#showAll());
+    this.more.hidden = true;
     this.root = h("div", {}, this.list, this.more);
   }
 
@@ -71,13 +67,8 @@ export class Cards {
   }
 }
 
-/**
- * Where evidence, or a citation, stands.
- *
- * @param {any} found
- * @returns {import("./viewer.js").Place}
- */
-export function placeOf(found) {
+/** @param {any} found @returns {import("./viewer.js").Place} */
+function placeOf(found) {
   const boxes = found.boxes.length ? found.boxes : [{ page: found.page, box: found.box }];
   const { document_id, title, uri, page, quote } = found;
   return { document_id, title: title || uri, page, boxes, quote };
@@ -88,17 +79,30 @@ export function sourceOf(found) {
   return `${found.title || found.uri}, page ${found.page}`;
 }
 
+/**
+ * A button that leads to where evidence, or a citation, stands.
+ *
+ * @param {string} className
+ * @param {any} found
+ * @param {import("./run.js").Open} open
+ * @param {string} [text]
+ */
+export function leading(className, found, open, text = sourceOf(found)) {
+  const made = button(className, () => open(placeOf(found), made), text);
+  return made;
+}
+
 /** @param {any} evidence @param {import("./run.js").Open} open */
 function card(evidence, open) {
-  const opener = h(
-    "button",
-    { type: "button", className: "link", onclick: () => open(placeOf(evidence), opener) },
-    sourceOf(evidence),
-  );
   return h(
     "li",
     { className: "card" },
-    h("div", { className: "row top" }, h("span", { className: "markers" }), opener),
+    h(
+      "div",
+      { className: "row top" },
+      h("span", { className: "markers" }),
+      leading("link", evidence, open),
+    ),
     evidence.modality === "image"
       ? lazy(cropOf(evidence), evidence.caption || `Picture on page ${evidence.page}`)
       : null,

@@ -2,7 +2,7 @@
 /** Questions that were asked before: listed, shown again, deleted. */
 
 import { get, pathOf, send } from "./api.js";
-import { byId, h } from "./dom.js";
+import { button, byId, h, sign } from "./dom.js";
 import { Listing } from "./lists.js";
 import { tell, tellError } from "./status.js";
 import { when } from "./words.js";
@@ -23,30 +23,13 @@ export class History {
 
   /** @param {any} one */
   #entry(one) {
+    const asked = button("link grow", () => this.open(one.id), one.question || "(not kept)");
+    asked.title = when(one.at);
     return h(
       "li",
       { className: "entry" },
-      h(
-        "button",
-        {
-          type: "button",
-          className: "link grow",
-          title: when(one.at),
-          onclick: () => this.open(one.id),
-        },
-        one.question || "(not kept)",
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          className: "quiet sign",
-          "aria-label": `Delete the question ${one.question}`,
-          title: "Delete",
-          onclick: () => this.#delete(one.id),
-        },
-        "×",
-      ),
+      asked,
+      sign("×", `Delete the question ${one.question}`, () => this.#delete(one.id)),
     );
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** The pictures of the question that is being written. */
 
-import { byId, h } from "./dom.js";
+import { byId, h, sign } from "./dom.js";
 import { tell } from "./status.js";
 
 const MOST = 16;
@@ -49,16 +49,7 @@ export class Pictures {
       "li",
       {},
       h("img", { src: url, alt: file.name }),
-      h(
-        "button",
-        {
-          type: "button",
-          className: "quiet sign",
-          "aria-label": `Take away ${file.name}`,
-          onclick: away,
-        },
-        "×",
-      ),
+      sign("×", `Take away ${file.name}`, away),
     );
     this.list.append(shown);
   }

@@ -2,7 +2,7 @@
 /** A question with what becomes of it: plan, evidence, answer. */
 
 import { answerOf, textWithMarkers } from "./answer.js";
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 import { Cards } from "./evidence.js";
 import { asText, copy, download } from "./leaving.js";
 import { stepOf } from "./plan.js";
@@ -143,13 +143,9 @@ export class RunView {
   /** @param {any} answer What can be done with it. */
   #deeds(answer) {
     const copies = () => copy(asText(answer)).then(() => tell("The answer is copied."), tellError);
-    const found = [h("button", { type: "button", className: "quiet", onclick: copies }, "Copy")];
-    if (answer.trace) {
-      const saves = () => download(answer.trace).catch(tellError);
-      found.push(
-        h("button", { type: "button", className: "quiet", onclick: saves }, "Download the trace"),
-      );
-    }
+    const found = [button("quiet", copies, "Copy")];
+    const saves = () => download(answer.trace).catch(tellError);
+    if (answer.trace) found.push(button("quiet", saves, "Download the trace"));
     return found;
   }
 

@@ -2,7 +2,7 @@
 /** Files on their way in: sent, then read by a job that is followed to its end. */
 
 import { Problem, address, get, key, pathOf, send } from "./api.js";
-import { byId, h } from "./dom.js";
+import { byId, h, sign } from "./dom.js";
 import { follow } from "./streams.js";
 import { tell, tellError } from "./status.js";
 import { baseName, count } from "./words.js";
@@ -100,17 +100,9 @@ class JobView {
     this.name = name || count(files, "file");
     this.told = h("span", { className: "small" }, this.name);
     this.bar = h("progress", { max: 1, "aria-label": `Progress of ${this.name}` });
-    this.stop = h(
-      "button",
-      {
-        type: "button",
-        className: "quiet sign",
-        "aria-label": `Stop reading ${this.name}`,
-        title: "Stop",
-        hidden: true,
-      },
-      "×",
-    );
+    this.stops = () => {};
+    this.stop = sign("×", `Stop reading ${this.name}`, () => this.stops());
+    this.stop.hidden = true;
     this.faults = h("ul", { className: "faults" });
     this.root = h(
       "li",
@@ -124,7 +116,7 @@ class JobView {
   /** @param {() => void} stops */
   onStop(stops) {
     this.stop.hidden = false;
-    this.stop.onclick = stops;
+    this.stops = stops;
   }
 
   /** @param {string} stage @param {number | null} share @param {string} [more] */
@@ -180,17 +172,7 @@ class JobView {
   /** @param {string} text */
   #leave(text) {
     this.told.textContent = text;
-    const away = h(
-      "button",
-      {
-        type: "button",
-        className: "quiet sign",
-        "aria-label": "Take this notice away",
-        title: "Take away",
-        onclick: () => this.root.remove(),
-      },
-      "×",
-    );
+    const away = sign("×", "Take this notice away", () => this.root.remove());
     this.root.firstElementChild?.append(away);
   }
 }

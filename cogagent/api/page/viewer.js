@@ -2,7 +2,7 @@
 /** A page beside the answer, with rectangles drawn where it is cited; it can be turned and zoomed. */
 
 import { get, pathOf } from "./api.js";
-import { h, svg } from "./dom.js";
+import { h, sign, svg } from "./dom.js";
 import { blobOf } from "./images.js";
 import { textOf } from "./pagetext.js";
 
@@ -10,7 +10,7 @@ const ZOOMS = [1, 1.5, 2, 3, 4, 6];
 /** Dots an inch of a page's picture, by zoom: what fills the pane needs fewer. */
 const DPI = [110, 150, 200, 300, 300, 300];
 /** Pixels across under which a whole page cannot be read; what is cited is shown larger then. */
-const LEGIBLE = 560;
+const LEGIBLE = 480;
 const LARGER = 2;
 /** Where the pane covers all else (as in `page.css`). */
 const COVERS = matchMedia("(max-width: 700px)");
@@ -47,16 +47,16 @@ export class Viewer {
       { className: "view", tabindex: "0", role: "group", "aria-label": "Page" },
       this.sheet,
     );
-    this.back = button("‹", "Previous page", () => this.turn(-1));
-    this.on = button("›", "Next page", () => this.turn(1));
-    this.smaller = button("−", "Smaller", () => this.scale(-1));
-    this.larger = button("+", "Larger", () => this.scale(1));
+    this.back = sign("‹", "Previous page", () => this.turn(-1));
+    this.on = sign("›", "Next page", () => this.turn(1));
+    this.smaller = sign("−", "Smaller", () => this.scale(-1));
+    this.larger = sign("+", "Larger", () => this.scale(1));
     pane.append(
       h(
         "div",
         { className: "row viewer-bar" },
         this.head,
-        button("×", "Close the page", () => this.close()),
+        sign("×", "Close the page", () => this.close()),
       ),
       h(
         "div",
@@ -85,13 +85,14 @@ export class Viewer {
     [this.place, this.page, this.pages] = [place, place.page, place.page];
     this.opener = opener;
     this.pane.hidden = false;
+    document.body.classList.add("viewing");
     this.zoom = place.boxes.length && this.pane.clientWidth < LEGIBLE ? LARGER : 0;
     this.#cover();
-    document.body.classList.add("viewing");
     this.head.textContent = place.title;
     this.quote.textContent = place.quote ?? "";
     this.quote.hidden = !place.quote;
-    this.head.focus();
+    opener?.scrollIntoView({ block: "nearest" }); // it may have moved, since there is less room
+    this.head.focus({ preventScroll: true });
     await Promise.all([this.#show(), this.#count(place)]);
   }
 
@@ -208,13 +209,4 @@ async function picture(path, text, boxes) {
     ),
   );
   return h("div", { className: "paper" }, image, overlay);
-}
-
-/** @param {string} sign @param {string} name @param {() => void} does */
-function button(sign, name, does) {
-  return h(
-    "button",
-    { type: "button", className: "quiet sign", "aria-label": name, title: name, onclick: does },
-    sign,
-  );
 }
