@@ -21,6 +21,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ from cogagent.pipelines.batch import Batch, Intake, LoopExecutor, Tally
 from cogagent.pipelines.batch_files import answer_file
 from cogagent.pipelines.engine import Engine
 from cogagent.planners.base import Turn
+from cogagent.telemetry import Telemetry
 from cogagent.types import (
     Answer,
     BatchAnswer,
@@ -503,6 +505,11 @@ class CogAgent(Closing):
         """What turns the home's texts into vectors."""
         return self._engine.text_embedder
 
+    @property
+    def telemetry(self) -> Telemetry:
+        """Who watches what it does; for the service's metrics."""
+        return self._engine.telemetry
+
     # --- life --------------------------------------------------------------
 
     def warm(self) -> None:
@@ -592,4 +599,6 @@ class CogAgent(Closing):
         loop = asyncio.get_running_loop()
         if self._closed:
             raise InputError("the agent is closed.", remedy="Make a new one.")
-        return await loop.run_in_executor(self._threads, partial(call, *args))
+        # What it is part of is carried into the thread.
+        carried = copy_context()
+        return await loop.run_in_executor(self._threads, partial(carried.run, call, *args))

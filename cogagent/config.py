@@ -245,6 +245,16 @@ class TraceSettings(_Group):
     what was done, how long it took and what it cost, and cannot be run again."""
 
 
+class TelemetrySettings(_Group):
+    """Traces for OpenTelemetry; where they go say its own variables, ``OTEL_…``."""
+
+    traces: bool = False
+    """Tell a collector of each question, search and document: how long what took, and what
+    it cost. Needs ``cogagent[telemetry]``."""
+    content: bool = False
+    """Tell it also what was said: questions, answers, prompts, names of files."""
+
+
 class WebSettings(_Group):
     """Searching the web; nothing of it happens unless it is enabled."""
 
@@ -339,6 +349,10 @@ class ServiceSettings(_Group):
     """Lines of the audit log that are kept, the newest."""
     log: Literal["json", "text"] = "text"
     """Form of the log's lines."""
+    metrics: Literal["key", "open", "off"] = "key"
+    """Who may read ``/metrics``. ``key``: an API key of the scope ``metrics`` or ``admin``,
+    and this machine where no keys are asked for; ``open``: whoever reaches the service;
+    ``off``: nobody."""
 
 
 class Settings(BaseSettings):
@@ -361,6 +375,7 @@ class Settings(BaseSettings):
     answers: AnswerSettings = AnswerSettings()
     planning: PlanningSettings = PlanningSettings()
     traces: TraceSettings = TraceSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     openai: OpenAISettings = OpenAISettings()
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     transformers: TransformersSettings = TransformersSettings()

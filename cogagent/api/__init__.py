@@ -1,1 +1,1 @@
-"""The service: web page, REST, OpenAI-compatible and MCP doors to one home, its jobs and API keys."""
+"""The service: web page, REST, OpenAI-compatible and MCP doors to one home, jobs and API keys."""

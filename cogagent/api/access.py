@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """What is answered without a key, and not audited, under any name of the machine."""
+METRICS = "/metrics"
 
 _FAILURES = 10
 """Wrong secrets, a minute, address and id of a key."""
@@ -80,7 +81,9 @@ class Gate:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        if scope["type"] == "http" and not (is_probe(scope) or is_page(scope)):
+        if scope["type"] == "http" and not (
+            is_probe(scope) or is_page(scope) or self._is_open(scope)
+        ):
             caller = await self._caller(scope)
             # Before the rate: what is refused then is still known to be theirs.
             found = Session(self._parts.agent, caller, self._parts.turns)
@@ -91,6 +94,9 @@ class Gate:
                     await self._app(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _is_open(self, scope: asgi.Scope) -> bool:
+        return self._parts.settings.metrics == "open" and _path(scope) == METRICS
 
     async def _caller(self, scope: asgi.Scope) -> Caller:
         given = _given(Headers(scope=scope))
@@ -180,6 +186,11 @@ def scoped(scope: Scope) -> Callable[..., Awaitable[Session]]:
 def is_probe(scope: asgi.Scope) -> bool:
     """Whether a request asks how the service is, and for nothing else."""
     return _path(scope) in PROBES
+
+
+def is_scrape(scope: asgi.Scope) -> bool:
+    """Whether a request asks for the metrics, as it does every few seconds."""
+    return _path(scope) == METRICS
 
 
 def is_page(scope: asgi.Scope) -> bool:

@@ -16,6 +16,7 @@ from cogagent.api.guards import guards
 from cogagent.api.heads import Heads
 from cogagent.api.lifespan import lifespan, open_mcp
 from cogagent.api.logs import RequestLog
+from cogagent.api.metrics import router as metrics
 from cogagent.api.openai import router as openai
 from cogagent.api.parts import Parts
 from cogagent.api.paths import Slashes
@@ -23,6 +24,7 @@ from cogagent.api.probes import router as probes
 from cogagent.api.problems import respond_with_problems
 from cogagent.api.routes import ROUTERS
 from cogagent.api.routes.page import router as page
+from cogagent.api.watching import Watching
 
 
 def make_app(agent: CogAgent, *, open_door: bool = False) -> FastAPI:
@@ -38,6 +40,7 @@ def make_app(agent: CogAgent, *, open_door: bool = False) -> FastAPI:
         lifespan=lifespan,
         middleware=[
             Middleware(RequestLog),
+            Middleware(Watching, parts=parts),
             Middleware(Cutting, parts=parts),
             Middleware(Slashes),
             *guards(parts),
@@ -53,6 +56,8 @@ def make_app(agent: CogAgent, *, open_door: bool = False) -> FastAPI:
     respond_with_problems(app)
     for router in (probes, page, *ROUTERS, openai):
         app.include_router(router)
+    if parts.metrics is not None:
+        app.include_router(metrics)
     open_mcp(app)
     app.openapi = partial(describe, app)  # type: ignore[method-assign] # as FastAPI advises
     return app

@@ -1,4 +1,4 @@
-"""Every request but probes and the web page's files becomes a line of the audit log."""
+"""Every request but probes, scrapes and the web page's files becomes a line of the audit log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cogagent.api.access import address, is_page, is_probe
+from cogagent.api.access import address, is_page, is_probe, is_scrape
 from cogagent.api.problems import problem, request_id
 from cogagent.errors import CogAgentError
 from cogagent.indexes.audit import AuditLine, AuditLog
@@ -63,7 +63,9 @@ class Auditing:
             if message["type"] == "http.response.start" and not begun:
                 begun = True
                 line = _line(scope, message["status"])
-                if not _changes(scope):
+                if is_scrape(scope) and message["status"] == 200:
+                    pass  # it would soon be all that the log holds
+                elif not _changes(scope):
                     self._log.note(line)
                 elif (error := await self._write(line)) is not None:
                     unwritten = True

@@ -7,10 +7,12 @@ from typing import Literal
 
 from cogagent.errors import ForbiddenError, NotFoundError
 
-Scope = Literal["read", "write", "admin"]
-"""``read``: search, ask and look; ``write``: also change; ``admin``: all, of everybody."""
+Scope = Literal["read", "write", "admin", "metrics"]
+"""``read``: search, ask and look; ``write``: also change; ``admin``: all, of everybody;
+``metrics``: read ``/metrics``, and nothing else."""
 
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+"""Each with all that those before it allow; ``metrics`` is of ``admin`` alone besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Caller:
 
     def has(self, scope: Scope) -> bool:
         """Whether it has a scope, or one that implies it."""
+        if scope not in SCOPES:
+            return scope in self.scopes or self.is_admin
         return any(held in self.scopes for held in SCOPES[SCOPES.index(scope) :])
 
     def require(self, scope: Scope) -> None:

@@ -25,6 +25,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     parts.condition.begin()
     async with AsyncExitStack() as running:
+        if parts.metrics is not None:
+            running.enter_context(parts.metrics.watching())
         warming = asyncio.create_task(
             asyncio.to_thread(parts.condition.warm, parts.agent), name="warming"
         )

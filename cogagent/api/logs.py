@@ -24,7 +24,7 @@ from pythonjsonlogger.json import JsonFormatter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = b"x-request-id"
-QUIET = frozenset({"/healthz", "/readyz"})
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """Routes that are asked every few seconds: only what goes wrong there is told."""
 
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")

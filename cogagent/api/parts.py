@@ -12,6 +12,7 @@ from cogagent.api.condition import Condition
 from cogagent.api.jobs.desk import JobDesk
 from cogagent.api.jobs.fetching import Fetching
 from cogagent.api.jobs.supervisor import Supervisor
+from cogagent.api.metrics import Metrics
 from cogagent.api.probes import Readying
 from cogagent.api.rates import Rates
 from cogagent.api.turns import Turns
@@ -70,7 +71,16 @@ class Parts:
     @cached_property
     def workers(self) -> Supervisor:
         """The processes that do the jobs."""
-        return Supervisor(self.catalogue, self.agent.home, self.agent.settings)
+        metrics = self.metrics
+        return Supervisor(
+            self.catalogue, self.agent.home, self.agent.settings,
+            on_line=None if metrics is None else metrics.take,
+        )  # fmt: skip
+
+    @cached_property
+    def metrics(self) -> Metrics | None:
+        """What is counted; ``None`` if nobody may read it."""
+        return None if self.settings.metrics == "off" else Metrics(self)
 
     @cached_property
     def rates(self) -> Rates:

@@ -232,6 +232,7 @@ def _response(
     headers: Mapping[str, str] | None = None,
     faults: tuple[Fault, ...] = (),
 ) -> Response:
+    scope.setdefault("state", {})["problem"] = code
     told = {"Cache-Control": "no-store", **(headers or {})}
     if speaks_openai(scope["path"]):
         at = faults[0].at if faults else ()

@@ -36,6 +36,18 @@ class Turnstile:
         self._there = 0
         self._lines: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._seconds = 1.0
+        self.refused = 0
+        """How many were refused so far."""
+
+    @property
+    def inside(self) -> int:
+        """How many work at present."""
+        return self._inside
+
+    @property
+    def waiting(self) -> int:
+        """How many wait at present."""
+        return self._there - self._inside
 
     def require_room(self, owner: str = "") -> None:
         """Refuse one more if it could not even wait.
@@ -116,5 +128,6 @@ class Turnstile:
             self._lines.pop(owner, None)
 
     def _full(self, message: str) -> QueueFullError:
+        self.refused += 1
         wait = self._seconds * self._there / max(1, self._at_once) / 2
         return QueueFullError(message, remedy="Ask again later.", retry_after=max(1.0, wait))

@@ -29,6 +29,7 @@ class KeyScope(StrEnum):
     read = "read"
     write = "write"
     admin = "admin"
+    metrics = "metrics"
 
 
 @keys.command("create")
@@ -36,7 +37,10 @@ def keys_create(
     name: Annotated[str, typer.Argument(help="For people.")],
     scope: Annotated[
         list[KeyScope] | None,
-        typer.Option(help="read: search, ask and look; write: also change; admin: everything."),
+        typer.Option(
+            help="read: search, ask and look; write: also change; admin: everything; "
+            "metrics: /metrics alone."
+        ),
     ] = None,
     collection: Annotated[
         list[str] | None,

@@ -33,7 +33,7 @@ from cogagent.types import Record
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-KeyScope = Literal["read", "write", "admin"]
+KeyScope = Literal["read", "write", "admin", "metrics"]
 
 _FORM = re.compile(r"cog_([a-z0-9]{12})_([A-Za-z0-9]{43})")
 _ID_SIGNS = string.ascii_lowercase + string.digits

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
+from cogagent import telemetry
 from cogagent.errors import BudgetError, CogAgentError
 from cogagent.models.mllm import (
     DEFAULTS,
@@ -18,6 +19,7 @@ from cogagent.models.mllm import (
     drained,
 )
 from cogagent.models.wrapped import Wrapped
+from cogagent.telemetry import NOTHING, Operation
 from cogagent.types import Budget, Problem, Record
 
 
@@ -52,10 +54,15 @@ class Meter:
         budget: The limits.
         started: ``time.monotonic()`` of the beginning of the run.
         on_call: Told of every call when it is over.
+        operation: The run, to whoever watches.
     """
 
     def __init__(
-        self, budget: Budget, started: float | None = None, on_call: OnCall | None = None
+        self,
+        budget: Budget,
+        started: float | None = None,
+        on_call: OnCall | None = None,
+        operation: Operation = NOTHING,
     ) -> None:
         self.budget = budget
         self.started = time.monotonic() if started is None else started
@@ -64,6 +71,8 @@ class Meter:
         self.pictures = 0
         self.step = 0
         """The step that is under way."""
+        self.operation = operation
+        """What is under way, to whoever watches."""
         self._on_call = on_call
 
     def left(
@@ -112,6 +121,7 @@ class MeteredMLLM(Wrapped):
         purpose: What it is asked for, until :meth:`named` says otherwise.
         reserve_calls: Calls kept back for others: a planner leaves one for the answer.
         reserve_tokens: Tokens kept back likewise.
+        role: What it is there for, ``plan`` or ``answer``; by default the first purpose.
     """
 
     def __init__(
@@ -122,18 +132,21 @@ class MeteredMLLM(Wrapped):
         *,
         reserve_calls: int = 0,
         reserve_tokens: int = 0,
+        role: str = "",
     ) -> None:
         super().__init__(model)
         self._meter = meter
         self._reserve = (reserve_calls, reserve_tokens)
+        self._role = role or purpose
         self.purpose = purpose
 
     def named(self, purpose: str) -> MeteredMLLM:
         """The same model, asked for something else."""
         calls, tokens = self._reserve
         return MeteredMLLM(
-            self._model, self._meter, purpose, reserve_calls=calls, reserve_tokens=tokens
-        )
+            self._model, self._meter, purpose, reserve_calls=calls, reserve_tokens=tokens,
+            role=self._role,
+        )  # fmt: skip
 
     async def generate(
         self, messages: Sequence[Message], options: Options = DEFAULTS
@@ -158,6 +171,7 @@ class MeteredMLLM(Wrapped):
         whole: Generated | None = None
         written: list[str] = []
         problem: Problem | None = None
+        told = self._begun(step, messages, options)
         try:
             async with aclosing(self._model.stream(messages, options)) as pieces:
                 async for piece in pieces:
@@ -167,7 +181,11 @@ class MeteredMLLM(Wrapped):
         except CogAgentError as error:
             problem = Problem(code=error.code, message=error.message, remedy=error.remedy)
             raise
+        except BaseException as error:
+            told.fail(error)
+            raise
         finally:
+            _end(told, whole, problem)
             call = ModelCall(
                 purpose=self.purpose,
                 step=step,
@@ -184,6 +202,19 @@ class MeteredMLLM(Wrapped):
 
     async def close(self) -> None:
         """Nothing: the model belongs to who made it."""
+
+    def _begun(self, step: int, messages: Sequence[Message], options: Options) -> Operation:
+        told = telemetry.under(self._meter.operation).child(
+            "chat",
+            model=shown_name(self.name),
+            role=self._role,
+            purpose=self.purpose,
+            step=step,
+            max_tokens=options.max_tokens,
+            temperature=options.temperature,
+        )
+        told.say(messages=messages)
+        return told
 
     @property
     def pictures_left(self) -> int | None:
@@ -204,3 +235,26 @@ class MeteredMLLM(Wrapped):
         if tokens is not None and options.max_tokens > tokens - read:
             return options.model_copy(update={"max_tokens": tokens - read})
         return options
+
+
+def shown_name(name: str) -> str:
+    """A model's name without the folder it lies in, which is this machine's affair."""
+    backend, colon, model = name.partition(":")
+    folder, slash, file = model.rpartition("/")
+    is_path = backend == "llamacpp" or folder.startswith(("/", "~", ".")) or not folder
+    return f"{backend}{colon}{file}" if slash and is_path else name
+
+
+def _end(told: Operation, whole: Generated | None, problem: Problem | None) -> None:
+    """Tell whoever watches what became of a text."""
+    if problem is not None:
+        told.fail(problem.code)
+    if whole is not None:
+        told.set(
+            prompt_tokens=whole.usage.prompt_tokens,
+            written_tokens=whole.usage.written_tokens,
+            cached=whole.usage.cached,
+            finish=whole.finish,
+        )
+        told.say(text=whole.text)
+    told.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterable
+from contextvars import copy_context
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -37,7 +38,8 @@ def ahead(items: Iterable[T], count: int) -> Generator[T, None, None]:
             if isinstance(items, Generator):
                 items.close()
 
-    thread = threading.Thread(target=make, name="cogagent-ahead", daemon=True)
+    carried = copy_context()  # what it is part of
+    thread = threading.Thread(target=carried.run, args=(make,), name="cogagent-ahead", daemon=True)
     thread.start()
     try:
         while True:

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cogagent import telemetry
 from cogagent.errors import BudgetError, CogAgentError, InputError, ModelError, ToolError
 from cogagent.models.metered import Meter, MeteredMLLM
 from cogagent.pipelines.choices import level
@@ -138,7 +139,8 @@ class Run:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """The run as it happens; the last event is ``done`` with the whole answer."""
-        await self._look()
+        with self._meter.operation.current():
+            await self._look()
         reason = ""
         while not reason:
             planned = await self._plan()
@@ -205,6 +207,14 @@ class Run:
 
     async def _plan(self) -> Step:
         """The next step; one that ends the run if planning fails or the budget is spent."""
+        with self._meter.operation.child(
+            "plan", planner=self._planner.name, step=len(self._steps) + 1
+        ) as told:
+            step = await self._planned()
+            told.set(queries=len(step.queries))
+            return step
+
+    async def _planned(self) -> Step:
         number = self._meter.step = len(self._steps) + 1
         began, calls, tokens = time.monotonic(), self._meter.calls, self._meter.tokens
         state = await self._state()
@@ -410,6 +420,19 @@ class Run:
             deadline=self._deadline,
             unsearched="" if self._toolbox.searches or self._exhausted else reason,
         )
+        run = self._meter.operation
+        self._meter.operation = run.child("answer")  # what is asked of models is part of it
+        try:
+            parts = telemetry.watched(self._meter.operation, self._written(asked, evidence))
+            async with aclosing(parts) as open_parts:
+                async for part in open_parts:
+                    yield part
+        finally:
+            self._meter.operation = run
+
+    async def _written(
+        self, asked: Asked, evidence: Sequence[Evidence]
+    ) -> AsyncGenerator[str | Composed, None]:
         begun = False
         try:
             async with aclosing(self._composer.compose(asked, evidence, self._blocking)) as parts:

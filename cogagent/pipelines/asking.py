@@ -30,6 +30,7 @@ from cogagent.pipelines.recording import RecordedModel, Recorder, Trace, as_png
 from cogagent.pipelines.replay import RecordedMLLM, RecordedTool
 from cogagent.pipelines.toolbox import Toolbox
 from cogagent.planners.base import Planner, Turn
+from cogagent.telemetry import NOTHING, Operation, watched
 from cogagent.types import Answer, Budget, DoneEvent, Event, Raster, clean
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,20 @@ async def asking(
         NotFoundError: If there is no such collection.
         ModelError: If a model fails; what was found by then is in its ``answer``.
     """
+    told = engine.telemetry.begin("ask")
+    told.say(
+        question=request.question,
+        collection=request.collection,
+        conversation=request.conversation,
+    )
+    async with aclosing(watched(told, _asking(engine, request, blocking, told))) as events:
+        async for event in events:
+            yield event
+
+
+async def _asking(
+    engine: Engine, request: Request, blocking: RunBlocking, told: Operation
+) -> AsyncGenerator[Event, None]:
     started = time.monotonic()
     choices = tuple(map(clean, checked_choices(request.choices)))
     planner: Planner = await blocking(engine.planner, request.planner)
@@ -101,7 +116,7 @@ async def asking(
         engine, inquiry, planner, tools, models, request.budget, blocking,
         strict=request.strict, started=started, given=given,
         regions=partial(engine.region_tool, blocking), owner=request.owner,
-        asked=request.asked,
+        asked=request.asked, told=told,
     )  # fmt: skip
     async with aclosing(run) as events:
         async for event in events:
@@ -165,11 +180,13 @@ async def replaying(
         "documents": trace.documents,
     }
     planning: Planner = await blocking(engine.planner, planner or trace.planner)
+    told = engine.telemetry.begin("ask", replay=True)
     run = _recorded(
         engine, inquiry, planning, tools, models, trace.budget,
         blocking, strict=trace.strict, started=time.monotonic(), given=given, owner=owner,
+        told=told,
     )  # fmt: skip
-    async with aclosing(run) as events:
+    async with aclosing(watched(told, run)) as events:
         async for event in events:
             yield event
 
@@ -197,10 +214,12 @@ async def _recorded(
     regions: Callable[[MeteredMLLM | None], Any] | None = None,
     owner: str = "",
     asked: str | None = None,
+    told: Operation = NOTHING,
 ) -> AsyncGenerator[Event, None]:
     """A run whose trace is kept, whatever becomes of it; not of one that is cancelled."""
     recorder = Recorder(content=engine.settings.traces.content)
-    meter = Meter(budget, started, recorder.call)
+    told.set(planner=planner.name)
+    meter = Meter(budget, started, recorder.call, told)
     planning = answering = None
     if models.answer is not None:
         answering = MeteredMLLM(models.answer, meter, "answer")
@@ -213,12 +232,13 @@ async def _recorded(
             "plan",
             reserve_calls=kept,
             reserve_tokens=kept * (budget.tokens or 0) // 2,
+            role="plan",
         )
         if "knowledge" not in tools:
             tools["knowledge"] = KnowledgeTool(planning.named("knowledge"))
     if regions is not None:
         tools["region"] = regions(planning)
-    toolbox = Toolbox(tools, blocking, budget, started, recorder.search)
+    toolbox = Toolbox(tools, blocking, budget, started, recorder.search, told)
     run = Run(
         inquiry,
         planner=planner,
@@ -265,6 +285,7 @@ async def _recorded(
                     )
                     if await keep(answer) is None:
                         answer = answer.model_copy(update={"trace": None})
+                    _tell(told, answer)
                     yield DoneEvent(answer=answer)
                 else:
                     yield event
@@ -274,6 +295,18 @@ async def _recorded(
     except Exception as error:  # a planner of the user's may raise anything
         await keep(None, CogAgentError(f"{type(error).__name__}: {error}"))
         raise
+
+
+def _tell(told: Operation, answer: Answer) -> None:
+    """Tell whoever watches what came of a question."""
+    told.set(
+        outcome=answer.outcome,
+        trace=answer.trace,
+        found=len(answer.evidence),
+        citations=len(answer.citations),
+    )
+    told.say(text=answer.text)
+    told.end()  # before its last event: who has the answer may read no further
 
 
 def _keep(

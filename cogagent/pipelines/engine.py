@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cogagent.checking.checker import Checker
 from cogagent.config import Settings
 from cogagent.documents.pool import ParserPool
-from cogagent.errors import DocumentError, InputError
+from cogagent.errors import CogAgentError, DocumentError, InputError
 from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.store import Store
 from cogagent.indexes.writing import Space
@@ -41,6 +41,7 @@ from cogagent.pipelines.pages import PageView, is_foreign
 from cogagent.pipelines.pointed import LONGEST
 from cogagent.pipelines.regions import Looks, RegionTool
 from cogagent.pipelines.reindex import reindex
+from cogagent.pipelines.toolbox import OWN
 from cogagent.planners.base import Planner
 from cogagent.planners.factory import make_planner
 from cogagent.planners.rules import RulePlanner
@@ -52,6 +53,7 @@ from cogagent.retrievers.mixed import MixedRetriever
 from cogagent.retrievers.outside import as_tool
 from cogagent.retrievers.text import TextRetriever
 from cogagent.retrievers.web import web_tool
+from cogagent.telemetry import Telemetry
 from cogagent.types import Evidence, IngestReport, Progress, Query, Raster, Source, as_source
 from cogagent.vision.eyes import Eyes, Sight
 from cogagent.vision.pointing.asking import ModelPointer, can_point
@@ -59,9 +61,10 @@ from cogagent.vision.pointing.base import Pointer
 from cogagent.vision.pointing.saliency import SaliencyPointer
 from cogagent.vision.pointing.words import WordPointer
 
+if TYPE_CHECKING:
+    from cogagent.telemetry.traces import Traces
+
 Modality = Literal["text", "image", "all"]
-_RESERVED = frozenset({"text", "image", "all", "region", "knowledge", "web"})
-"""Names of tools that are the program's own."""
 
 
 class Engine:
@@ -95,6 +98,11 @@ class Engine:
         )
         self._making = threading.RLock()
         self._outside = self._from_outside(tools)
+        try:
+            self.telemetry, self._traces = self._watched()
+        except CogAgentError:
+            self.store.close()
+            raise
 
     def warm(self) -> None:
         """Load the models that questions need, so that none has to wait for them.
@@ -142,7 +150,7 @@ class Engine:
         with self._making:
             return Ingestor(
                 self.store, self.parsers, self.unpackers, self.text_embedder, self.eyes,
-                self.settings,
+                self.settings, self.telemetry,
             )  # fmt: skip
 
     def composer(self, *, strict: bool = False, model: MLLM | None = None) -> Composer:
@@ -336,12 +344,20 @@ class Engine:
         for tool in given:
             made = as_tool(tool, self.parsers)
             name = made.spec.name
-            if name in found or name in _RESERVED:
+            if name in found or name in OWN:
                 raise InputError(
                     f"there are two tools of the name {name!r}.", remedy="Rename yours."
                 )
             found[name] = made
         return found
+
+    def _watched(self) -> tuple[Telemetry, Traces | None]:
+        if not self.settings.telemetry.traces:
+            return Telemetry(), None
+        from cogagent.telemetry.traces import traces
+
+        made = traces(self.settings)
+        return Telemetry(made), made
 
     def _see(self, pictures: Sequence[Raster]) -> list[Sight]:
         return self.eyes.look(pictures)
@@ -359,7 +375,11 @@ class Engine:
         """One search without planning; by the picture if there is one."""
         tools = self.tools(collection, filters, self.pictures(pictures), principals)
         asked = Query(text=query, tool="image", picture=0) if pictures else Query(text=query)
-        found: list[Evidence] = tools["image" if pictures else modality].retrieve(asked, k)
+        name = "image" if pictures else modality
+        with self.telemetry.begin("search", tool=name, top_k=k) as told:
+            told.say(query=query, collection=collection)
+            found: list[Evidence] = tools[name].retrieve(asked, k)
+            told.set(found=len(found))
         return found
 
     def _raster(self, picture: Any) -> Raster:
@@ -409,3 +429,5 @@ class Engine:
             if name in self.__dict__:
                 getattr(self, name).close()
         self.store.close()
+        if self._traces is not None:
+            self._traces.close()

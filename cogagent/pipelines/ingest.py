@@ -17,11 +17,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
+from cogagent import telemetry
 from cogagent.config import Settings
 from cogagent.documents.archives import is_archive
 from cogagent.documents.base import label
@@ -45,6 +47,7 @@ from cogagent.pipelines.drafts import Draft, Drafter
 from cogagent.pipelines.memory import give_back
 from cogagent.pipelines.seeing import see
 from cogagent.pipelines.tally import Tally
+from cogagent.telemetry import Telemetry
 from cogagent.types import Chunk, Element, Failure, IngestReport, Progress, Raster, Source
 from cogagent.vision.eyes import Eyes
 
@@ -68,6 +71,7 @@ class Ingestor:
         embedder: Embeds the chunks.
         eyes: Look at pictures.
         settings: Limits and sizes.
+        telemetry: Who watches.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Ingestor:
         embedder: TextEmbedder,
         eyes: Eyes,
         settings: Settings,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.store = store
         self.parsers = parsers
@@ -85,6 +90,7 @@ class Ingestor:
         self.embedder = embedder
         self.eyes = eyes
         self.settings = settings
+        self.telemetry = telemetry or Telemetry()
         self.drafter = Drafter(store, parsers, embedder, settings)
 
     def run(
@@ -112,7 +118,14 @@ class Ingestor:
         """
         self.store.create_collection(collection)
         tally = Tally(len(sources), on_progress)
-        return _Run(self, collection, tally, cancelled, retry=retry).run(sources)
+        with self.telemetry.begin("ingest", sources=len(sources)) as told:
+            told.say(collection=collection)
+            report = _Run(self, collection, tally, cancelled, retry=retry).run(sources)
+            told.set(
+                ingested=report.ingested, skipped=report.skipped, failed=len(report.failed),
+                pages=report.pages, chunks=report.chunks, images=report.images,
+            )  # fmt: skip
+            return report
 
 
 @dataclass(slots=True)
@@ -148,6 +161,15 @@ class _Result:
     """For an equal one that is being read."""
     archive: bool = False
     """It is none itself, but has files in it."""
+
+    @property
+    def kind(self) -> str:
+        """What became of it, in a word."""
+        if self.failed is not None:
+            return "failed"
+        if self.archive or self.waits:
+            return "archive" if self.archive else "waits"
+        return "unchanged" if self.draft is None and self.later is None else "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +286,10 @@ class _Run:
                     # One at a time, and not before its turn, so that no more than one is held.
                     upcoming = self._members(archives.popleft())
                     next_ones += islice(upcoming, room - len(next_ones))
-                running |= {threads.submit(self._result, source) for source in next_ones}
+                running |= {
+                    threads.submit(copy_context().run, self._result, source)
+                    for source in next_ones
+                }
                 if not running:
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -308,6 +333,15 @@ class _Run:
             self._later.append(result.later)
 
     def _result(self, source: Source) -> _Result:
+        with telemetry.child("document") as told:
+            told.say(uri=source.uri)
+            result = self._tried(source)
+            told.set(result=result.kind)
+            if result.failed is not None:
+                told.fail(result.failed.failure.code)
+            return result
+
+    def _tried(self, source: Source) -> _Result:
         try:
             return self._prepare(source)
         except (StorageError, _CancelledError):
@@ -429,7 +463,10 @@ class _Run:
         if look.error is not None:
             raise look.error
         if look.element is not None:
-            found = see(look.element, look.raster, self._parts.eyes, read=self._settings.parse.ocr)
+            with telemetry.child("see") as told:
+                told.say(uri=item.source.uri)
+                read_too = self._settings.parse.ocr
+                found = see(look.element, look.raster, self._parts.eyes, read=read_too)
             give_back()
             self._tally.looked(item.source.uri)
             if item.document is None:
@@ -521,14 +558,18 @@ class _Run:
             for text in map(Chunk.embedded_text, draft.made.chunks)
             if text not in draft.known
         }
-        fresh = dict(zip(texts, embedder.embed(list(texts)), strict=True))
+        with telemetry.child(
+            "embeddings", model=embedder.name, dimensions=embedder.dim, inputs=len(texts)
+        ):
+            fresh = dict(zip(texts, embedder.embed(list(texts)), strict=True))
         for draft in batch:
             vectors = [
                 draft.known[text] if text in draft.known else fresh[text]
                 for text in map(Chunk.embedded_text, draft.made.chunks)
             ]
             draft.made.text_vectors = np.array(vectors, np.float32).reshape(-1, embedder.dim)
-        self._store_batch(batch)
+        with telemetry.child("store", documents=len(batch)):
+            self._store_batch(batch)
         batch.clear()
         give_back()
 

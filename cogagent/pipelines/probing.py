@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from cogagent.pipelines.toolbox import PER_QUERY
+from cogagent import telemetry
+from cogagent.pipelines.toolbox import OWN, PER_QUERY
 from cogagent.planners.base import Probe, ProbeHit
 from cogagent.planners.splitting import split_question
 from cogagent.reading.question import Word, stem, words
@@ -81,7 +82,10 @@ def probe(question: str, tools: Mapping[str, object], k: int = PER_QUERY) -> Pro
             if not isinstance(tool, Looking):
                 continue
             query = Query(text=part or question, tool=name)
-            found = tool.look(query, k)
+            with telemetry.child("tool", tool=name, outside=name not in OWN, top_k=k) as told:
+                told.say(query=query.text)
+                found = tool.look(query, k)
+                told.set(found=len(found))
             results[query] = [piece for piece, _ in found]
             hits = tuple(_hit(piece, signals, asked) for piece, signals in found[:HITS])
             probes.append(Probe(tool=name, hits=hits, part=part))

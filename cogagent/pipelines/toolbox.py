@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from itertools import islice
 from typing import Any, NamedTuple
 
+from cogagent import telemetry
 from cogagent.errors import BudgetError, CogAgentError, InputError, ToolError
 from cogagent.geometry import Box
 from cogagent.pipelines.compose import RunBlocking
 from cogagent.pipelines.sound import sound
+from cogagent.telemetry import NOTHING, Operation
 from cogagent.types import (
     Budget,
     Evidence,
@@ -48,6 +50,8 @@ SPECS = {
     "all": ToolSpec(name="all", description="Passages, tables and pictures in one ranking."),
 }
 """The tools that every home has."""
+OWN = frozenset({*SPECS, "region", "knowledge", "web"})
+"""Names of tools that are the program's own."""
 
 
 class ToolCall(Record):
@@ -82,6 +86,7 @@ class Toolbox:
         budget: The most the run may cost.
         started: ``time.monotonic()`` of the beginning of the run.
         on_call: Told of every search when it is over.
+        operation: The run, to whoever watches.
 
     Attributes:
         searches: How many different ones were asked for.
@@ -96,7 +101,9 @@ class Toolbox:
         budget: Budget,
         started: float,
         on_call: Callable[[ToolCall], None] | None = None,
+        operation: Operation = NOTHING,
     ) -> None:
+        self._operation = operation
         self._tools = tools
         self._blocking = blocking
         self._budget = budget
@@ -153,15 +160,29 @@ class Toolbox:
             return known
         evidence: Sequence[Evidence] = ()
         note, failed = None, None
-        try:
-            evidence, note = await self._within(self._carry_out(query))
-        except CogAgentError as error:
-            failed = error
+        with self._told(query) as told:
+            try:
+                evidence, note = await self._within(self._carry_out(query))
+            except CogAgentError as error:
+                failed = error
+                told.fail(error)
+            told.set(found=len(evidence))
         brought = Brought(evidence, note, failed, time.monotonic() - began)
         if failed is None:
             self._known[key] = brought
         self._record(query, brought, began, repeated=False)
         return brought
+
+    def _told(self, query: Query) -> Operation:
+        told = telemetry.under(self._operation).child(
+            "tool",
+            # A model may ask for any name.
+            tool=query.tool if query.tool in self._tools else "unknown",
+            outside=query.tool not in OWN,
+            top_k=query.top_k or PER_QUERY,
+        )
+        told.say(query=query.text)
+        return told
 
     async def _carry_out(self, query: Query) -> tuple[Sequence[Evidence], Note | None]:
         tool = self._tools.get(query.tool)

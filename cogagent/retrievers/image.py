@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cogagent import telemetry
 from cogagent.errors import InputError
 from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.store import Store
@@ -172,7 +173,10 @@ class ImageRetriever:
         """The pictures nearest to ``text``."""
         if not self._store.size(self._collection, self._store.image):
             return NOWHERE
-        return self._near(self._embedder.embed_texts([text])[0])
+        embedder = self._embedder
+        with telemetry.child("embeddings", model=embedder.name, dimensions=embedder.dim, inputs=1):
+            vector = embedder.embed_texts([text])[0]
+        return self._near(vector)
 
     def _near(self, vector: Vectors) -> Near:
         selection = self._store.select(self._collection, self._filters, self._principals)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cogagent import telemetry
 from cogagent.indexes.filters import Filters, Principals
 from cogagent.indexes.store import Store
 from cogagent.indexes.vectors import Ids, Vectors
@@ -103,7 +104,7 @@ class TextRetriever:
         filters: Filters = self._filters | ({"kind": list(kinds)} if kinds else {})
         selection = self._store.select(self._collection, filters, self._principals)
         allowed = None if selection is None else selection.ids
-        vector = self._embedder.embed([text], query=True)[0]
+        vector = self._embedded(text)
         cosines: Scores = {}
 
         def near(k: int, among: Ids | None) -> tuple[Ids, Vectors]:
@@ -123,11 +124,17 @@ class TextRetriever:
         if not chunks:
             return {}
         among = np.sort(np.asarray(chunks, np.int64))
-        vector = self._embedder.embed([text], query=True)[0]
+        vector = self._embedded(text)
         ids, cosines = self._store.nearest(
             self._collection, self._store.text, vector, len(among), among
         )
         return dict(zip(ids.tolist(), cosines.tolist(), strict=True))
+
+    def _embedded(self, text: str) -> Vectors:
+        embedder = self._embedder
+        with telemetry.child("embeddings", model=embedder.name, dimensions=embedder.dim, inputs=1):
+            vector: Vectors = embedder.embed([text], query=True)[0]
+        return vector
 
 
 def terms(text: str) -> list[str]:

@@ -40,7 +40,7 @@ SECRET = "Zanzibrook keeps the ledger of the harbour."
 OPEN = "The harbour has four cranes."
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 PROBES = {"/healthz", "/readyz"}
-UNLISTED = {"/", "/page/{name}", "/mcp", "/openapi.json"}
+UNLISTED = {"/", "/metrics", "/page/{name}", "/mcp", "/openapi.json"}
 """Routes that are in no document, and tested by themselves."""
 
 

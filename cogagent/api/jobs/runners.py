@@ -142,6 +142,13 @@ class Runner:
 
     def _attempt(self, agent: CogAgent, claim: Claim, hold: Hold) -> Exception | None:
         work = Work(agent, self._claims, claim, restored(claim.caller), hold)
+        with agent.telemetry.begin("job", job=claim.job.id, job_kind=claim.job.kind) as told:
+            error = self._worked(work, claim)
+            if error is not None:
+                told.fail(error)
+            return error
+
+    def _worked(self, work: Work, claim: Claim) -> Exception | None:
         try:
             if claim.job.kind == "ingest":
                 IngestRun(work, self._uploads, self._fetching).run()

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from cogagent.api.jobs.alive import sweep
 from cogagent.api.jobs.runners import claims_of, workers_folder
+from cogagent.api.jobs.telling import heard
 from cogagent.api.jobs.worker import packed
 from cogagent.config import Settings
 from cogagent.errors import CogAgentError
@@ -52,11 +54,18 @@ class Supervisor:
         home: Its folder.
         settings: Of the service; the workers get the same.
         count: How many; by default as many as the settings say.
+        on_line: Called, on other threads, with what workers tell of their work.
     """
 
     def __init__(
-        self, catalogue: Catalogue, home: Path, settings: Settings, count: int | None = None
+        self,
+        catalogue: Catalogue,
+        home: Path,
+        settings: Settings,
+        count: int | None = None,
+        on_line: Callable[[bytes], None] | None = None,
     ) -> None:
+        self._on_line = on_line
         self._claims = claims_of(catalogue, home, settings)
         self._home = home
         self._settings = settings
@@ -137,14 +146,20 @@ class Supervisor:
             self._reap(blame=True)
 
     def _start(self) -> subprocess.Popen[bytes]:
+        with heard(self._on_line) as told:
+            return self._started(told)
+
+    def _started(self, told: int | None) -> subprocess.Popen[bytes]:
+        tell = [] if told is None else ["--tell", str(told)]
         process = subprocess.Popen(  # noqa: S603 - this program and the home, no shell
             # -P: a stray module in the working directory must not be imported.
             [sys.executable, "-P", "-m", "cogagent.api.jobs.worker", "--home", str(self._home),
-             "--parent", str(os.getpid()), "--settings-on-stdin"],
+             "--parent", str(os.getpid()), "--settings-on-stdin", *tell],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=_environment(),
             start_new_session=True,
+            pass_fds=() if told is None else (told,),
         )  # fmt: skip
         assert process.stdin is not None
         with suppress(BrokenPipeError), process.stdin as pipe:  # it died: seen at the next look

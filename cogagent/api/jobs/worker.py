@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from cogagent.agent import CogAgent
 from cogagent.api.jobs.runners import Runner
+from cogagent.api.jobs.telling import Teller
 from cogagent.config import Settings, load_settings
 from cogagent.errors import CogAgentError
 from cogagent.indexes.catalogue import Catalogue
@@ -48,14 +49,20 @@ def main() -> int:
     try:
         settings = _settings(options)
         _log(settings)
-        return work(options.home, settings, options.parent)
+        return work(options.home, settings, options.parent, options.tell)
     except CogAgentError as error:
         log.error("the worker ends: %s", error)  # noqa: TRY400 - it says all
         return 1
 
 
-def work(home: Path, settings: Settings, parent: int | None) -> int:
+def work(home: Path, settings: Settings, parent: int | None, tell: int | None = None) -> int:
     """Do the jobs of a home as they become due, until SIGTERM.
+
+    Args:
+        home: Its folder.
+        settings: Its settings.
+        parent: Process id to end with.
+        tell: A descriptor to tell the parent on what is done.
 
     Raises:
         StorageError: If the catalogue cannot be used.
@@ -69,6 +76,8 @@ def work(home: Path, settings: Settings, parent: int | None) -> int:
         def agent() -> CogAgent:
             if not opened:
                 opened.append(stack.enter_context(CogAgent(home, settings)))
+                if tell is not None:
+                    opened[0].telemetry.watch(Teller(tell))
             return opened[0]
 
         runner = stack.enter_context(
@@ -112,6 +121,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--home", type=lambda given: Path(given).expanduser().absolute())
     parser.add_argument("--parent", type=int, help="process id to end with")
     parser.add_argument("--settings-on-stdin", action="store_true")
+    parser.add_argument("--tell", type=int, help="descriptor to tell the parent on what is done")
     options = parser.parse_args()
     if options.home is None:
         parser.error("--home is needed")
