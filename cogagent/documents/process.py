@@ -74,7 +74,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env=_environment(),
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is the parent's to answer
         )
         self._pipes = [
@@ -213,6 +213,21 @@ class WorkerProcess:
                 held -= len(self._stderr.popleft())
 
 
+def child_environment() -> dict[str, str]:
+    """Environment of a Python process that works beside this one, on one thread."""
+    # The child finds packages where this process does, also after a change of sys.path.
+    places = [place or str(os.getcwd()) for place in sys.path]  # noqa: PTH109 - a plain string
+    return (
+        os.environ
+        | dict.fromkeys(_ONE_THREAD, "1")
+        | {
+            "PYTHONPATH": os.pathsep.join(places),
+            "PYTHONFAULTHANDLER": "1",
+            "PYTHONUTF8": "1",
+        }
+    )
+
+
 def _started_by(pid: int) -> Iterator[psutil.Process]:
     """The living descendants of a process, as Linux lists them; none elsewhere.
 
@@ -226,20 +241,6 @@ def _started_by(pid: int) -> Iterator[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
             yield psutil.Process(child)
             yield from _started_by(child)
-
-
-def _environment() -> dict[str, str]:
-    # The child finds packages where this process does, also after a change of sys.path.
-    places = [place or str(os.getcwd()) for place in sys.path]  # noqa: PTH109 - a plain string
-    return (
-        os.environ
-        | dict.fromkeys(_ONE_THREAD, "1")
-        | {
-            "PYTHONPATH": os.pathsep.join(places),
-            "PYTHONFAULTHANDLER": "1",
-            "PYTHONUTF8": "1",
-        }
-    )
 
 
 def _signal_name(number: int) -> str:

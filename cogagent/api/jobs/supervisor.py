@@ -20,6 +20,7 @@ from cogagent.api.jobs.runners import claims_of, workers_folder
 from cogagent.api.jobs.telling import heard
 from cogagent.api.jobs.worker import packed
 from cogagent.config import Settings
+from cogagent.documents.process import child_environment
 from cogagent.errors import CogAgentError
 from cogagent.indexes.catalogue import Catalogue
 
@@ -157,7 +158,7 @@ class Supervisor:
              "--parent", str(os.getpid()), "--settings-on-stdin", *tell],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            env=_environment(),
+            env=child_environment(),
             start_new_session=True,
             pass_fds=() if told is None else (told,),
         )  # fmt: skip
@@ -220,9 +221,3 @@ class _Place:
         """How it is."""
         process = self.process
         return WorkerState(process.pid if process else None, self._restarts, self._status)
-
-
-def _environment() -> dict[str, str]:
-    # The child finds packages where this process does, also after a change of sys.path.
-    places = [place or str(Path.cwd()) for place in sys.path]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(places), "PYTHONUTF8": "1"}

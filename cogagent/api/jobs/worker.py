@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def main() -> int:
     """Work until told to stop, or until the parent is gone."""
     options = _options()
     _tie_to(options.parent)
-    os.nice(_NICENESS)
+    _step_back()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     try:
         settings = _settings(options)
@@ -116,6 +116,15 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def _step_back() -> None:
+    """Leave the processor to whoever answers questions; parser processes inherit it."""
+    os.nice(_NICENESS)
+    if sys.platform == "linux":
+        # A low priority alone still makes a thread of the service that wakes wait for a turn.
+        with suppress(OSError):  # where a sandbox forbids it
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m cogagent.api.jobs.worker")
     parser.add_argument("--home", type=lambda given: Path(given).expanduser().absolute())
@@ -129,9 +138,29 @@ def _options() -> argparse.Namespace:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    if not options.settings_on_stdin:
-        return load_settings(options.home)
-    return Settings(**json.loads(sys.stdin.buffer.readline()))
+    if options.settings_on_stdin:
+        found = Settings(**json.loads(sys.stdin.buffer.readline()))
+    else:
+        found = load_settings(options.home)
+    return _on_one_thread(found)
+
+
+def _on_one_thread(settings: Settings) -> Settings:
+    """The same, but that embedded models compute on one thread unless a number is set.
+
+    Language models, which batches may use, keep the threads that they have by default.
+    """
+    said, every = settings.models.threads, settings.threads()
+    changed = {
+        "models": said or 1,
+        "llamacpp": settings.llamacpp.threads or said or max(1, every - 1),
+        "transformers": settings.transformers.threads or every,
+    }
+    groups = {
+        name: getattr(settings, name).model_copy(update={"threads": threads})
+        for name, threads in changed.items()
+    }
+    return settings.model_copy(update=groups)
 
 
 def _log(settings: Settings) -> None:
