@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from PIL import Image, ImageDraw
 from reportlab.pdfgen.canvas import Canvas
@@ -226,3 +227,12 @@ def client_of() -> Iterator[Callable[..., openai.OpenAI]]:
             return opened.enter_context(made)
 
         yield client
+
+
+def eventually_ready(server: Running) -> httpx.Response:
+    """What it says once it is ready."""
+    deadline = time.monotonic() + LONGEST
+    while (reply := httpx.get(f"{server.url}/readyz")).status_code != 200:
+        assert time.monotonic() < deadline, reply.text
+        time.sleep(0.1)
+    return reply

@@ -19,7 +19,7 @@ from cogagent.api.app import make_app
 from cogagent.api.parts import Parts
 from cogagent.config import ModelSettings, ServiceSettings
 from cogagent.errors import ModelLoadError
-from tests.api.conftest import LONGEST, SETTINGS, Running, running
+from tests.api.conftest import SETTINGS, Running, eventually_ready, running
 
 Disk = namedtuple("Disk", "total used free")
 
@@ -159,11 +159,3 @@ def test_no_key_is_asked_for_and_nothing_else_is_open(guarded: Running) -> None:
     assert eventually_ready(guarded).status_code == 200
     for path in ("/healthz/", "/readyz/x", "//healthz", "/healthz%2f", "/healthz/../v1/models"):
         assert httpx.get(f"{guarded.url}{path}").status_code in (401, 404)
-
-
-def eventually_ready(server: Running) -> httpx.Response:
-    deadline = time.monotonic() + LONGEST
-    while (reply := httpx.get(f"{server.url}/readyz")).status_code != 200:
-        assert time.monotonic() < deadline, reply.text
-        time.sleep(0.1)
-    return reply
