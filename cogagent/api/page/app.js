@@ -36,11 +36,7 @@ const history = new History((id) => {
   showSide(false);
   talk.show(id);
 });
-const talk = new Talk(
-  open,
-  () => collections.name,
-  () => history.refresh().catch(tellError),
-);
+const talk = new Talk(open, collections, () => history.refresh().catch(tellError));
 
 /** Read the collections anew, and the documents of the one chosen. */
 async function refresh() {

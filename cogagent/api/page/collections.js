@@ -15,6 +15,9 @@ export class Collections {
   /** @param {(name: string) => void} onChoice */
   constructor(onChoice) {
     this.onChoice = onChoice;
+    /** Until it is known which there are, none is chosen. @type {() => void} */
+    this.know = () => {};
+    this.known = new Promise((resolve) => (this.know = () => resolve(undefined)));
     this.select = byId("collection");
     this.select.addEventListener("change", () => this.#choose(this.select.value));
     byId("new-collection").addEventListener("click", () => this.#name());
@@ -30,6 +33,14 @@ export class Collections {
 
   /** Read which there are; the one chosen stays chosen. */
   async refresh() {
+    try {
+      return await this.#read();
+    } finally {
+      this.know();
+    }
+  }
+
+  async #read() {
     const found = [];
     let after;
     do {

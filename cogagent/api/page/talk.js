@@ -15,12 +15,12 @@ const TURNS = 10;
 export class Talk {
   /**
    * @param {import("./run.js").Open} open shows a place in its document.
-   * @param {() => string} collection The one that is asked.
+   * @param {import("./collections.js").Collections} collections The one chosen is asked.
    * @param {() => void} onAnswer There is one more in the history.
    */
-  constructor(open, collection, onAnswer) {
+  constructor(open, collections, onAnswer) {
     this.open = open;
-    this.collection = collection;
+    this.collections = collections;
     this.onAnswer = onAnswer;
     this.pictures = new Pictures();
     this.runs = byId("runs");
@@ -79,7 +79,8 @@ export class Talk {
     if (!question || this.asking) return;
     this.asking = new AbortController();
     this.#busy(true);
-    const collection = this.collection();
+    await this.collections.known;
+    const collection = this.collections.name;
     const history = byId("follow").checked ? this.#earlier() : [];
     try {
       const pictures = await this.pictures.take();
@@ -127,7 +128,7 @@ export class Talk {
   }
 
   #earlier() {
-    const collection = this.collection();
+    const collection = this.collections.name;
     const turns = this.turns.filter((one) => one.collection === collection).slice(-TURNS);
     return turns.map(({ question, answer }) => ({ question, answer }));
   }

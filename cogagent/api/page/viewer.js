@@ -12,6 +12,8 @@ const DPI = [110, 150, 200, 300, 300, 300];
 /** Pixels across under which a whole page cannot be read; what is cited is shown larger then. */
 const LEGIBLE = 480;
 const LARGER = 2;
+/** Pixels between a rectangle that is led to and the pane's edge. */
+const MARGIN = 8;
 /** Where the pane covers all else (as in `page.css`). */
 const COVERS = matchMedia("(max-width: 700px)");
 
@@ -141,6 +143,7 @@ export class Viewer {
     const { place, page, zoom } = this;
     if (place === null) return;
     this.#tell();
+    this.view.setAttribute("aria-busy", "true");
     const names = ["documents", place.document_id, "pages", page, "picture"];
     let shown;
     try {
@@ -155,7 +158,8 @@ export class Viewer {
     if (this.place !== place || this.page !== page || this.zoom !== zoom) return; // something else by now
     this.sheet.style.width = `${ZOOMS[zoom] * 100}%`;
     this.sheet.replaceChildren(shown);
-    this.sheet.querySelector(".mark")?.scrollIntoView({ block: "center", inline: "center" });
+    this.view.removeAttribute("aria-busy");
+    lead(this.view, [...this.sheet.querySelectorAll(".mark")]);
   }
 
   #boxes() {
@@ -185,6 +189,19 @@ export class Viewer {
     event.preventDefault();
     does();
   }
+}
+
+/**
+ * Scroll to the first rectangle, and to the beginning of lines that are wider than the pane.
+ *
+ * @param {Element} view
+ * @param {Element[]} marks
+ */
+function lead(view, marks) {
+  marks[0]?.scrollIntoView({ block: "center", inline: "center" });
+  const left = Math.min(...marks.map((one) => one.getBoundingClientRect().left));
+  const hidden = view.getBoundingClientRect().left + MARGIN - left;
+  if (marks.length && hidden > 0) view.scrollLeft -= hidden;
 }
 
 /**
