@@ -186,7 +186,7 @@ def _copy(kept: Path, home: Path) -> None:
 
 
 def questions() -> list[str]:
-    """Some 2,000 that people asked about other things than this home holds, and about it."""
+    """Some 1,000 that people asked about other things than this home holds, and about it."""
     found = [row["question"] for row in lines("squad_xquad_en", "dev", "qa.jsonl")]
     found += [row["question"] for row in lines("hotpot100", "dev", "qa.jsonl")]
     for name in ("twowiki_retrieval", "scifact"):

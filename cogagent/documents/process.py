@@ -75,7 +75,7 @@ class WorkerProcess:
             stderr=subprocess.PIPE,
             bufsize=0,
             env=child_environment(),
-            start_new_session=True,  # Ctrl-C is the parent's to answer
+            process_group=0,  # Ctrl-C is the parent's; its session, where priorities count
         )
         self._pipes = [
             pipe

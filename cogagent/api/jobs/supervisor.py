@@ -159,7 +159,7 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=child_environment(),
-            start_new_session=True,
+            process_group=0,  # of its session: by those Linux shares the processor out first
             pass_fds=() if told is None else (told,),
         )  # fmt: skip
         assert process.stdin is not None

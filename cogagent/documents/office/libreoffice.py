@@ -291,7 +291,7 @@ def _folder() -> Iterator[Path]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        start_new_session=True,
+        process_group=0,
     )
     assert janitor.stdin is not None
     try:

@@ -1,0 +1,90 @@
+"""Draw the pictures of the web page that the README shows: ``python docs/make_screenshots.py``.
+
+It serves the example documents from a home that is thrown away, and needs Chromium and the
+packages of ``.[dev]``.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.conftest import FLAGS, NAMES, ask, served  # noqa: E402 - it is not installed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+QUESTION = "How deep is Lake Velmora?"
+CHART = "What was the Secchi depth in North Bay in 2024?"
+COLOURS = 192
+"""Of a picture: more are not seen in text, and cost."""
+
+
+def main() -> None:
+    """Write ``docs/images/page-*.png``."""
+    from playwright.sync_api import sync_playwright
+
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        sys.exit("there is no Chromium: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "kb") as service:
+        service.agent.ingest([ROOT / "examples" / "documents"])
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+            draw(browser, service.url, "light", 1280, 800, [QUESTION, CHART])
+            draw(browser, service.url, "dark", 1280, 800, [QUESTION, CHART])
+            draw(browser, service.url, "phone", 390, 780, [QUESTION], scheme="light")
+            browser.close()
+
+
+def draw(
+    browser: Browser,
+    url: str,
+    name: str,
+    width: int,
+    height: int,
+    questions: list[str],
+    *,
+    scheme: str = "",
+) -> None:
+    """Ask, open what the last answer cites, and write what is seen.
+
+    Args:
+        browser: To look with.
+        url: Of the service.
+        name: Of the picture.
+        width: Of the window, in CSS pixels; the picture has twice as many.
+        height: Likewise.
+        questions: Asked one after the other.
+        scheme: ``light`` or ``dark``; the picture's name if not given.
+    """
+    page = browser.new_page(
+        viewport={"width": width, "height": height},
+        device_scale_factor=2,
+        color_scheme=scheme or name,
+        reduced_motion="reduce",
+    )
+    page.goto(url)
+    page.locator("#documents .entry").first.wait_for(state="attached")
+    for question in questions:
+        ask(page, question)
+    page.locator(".run").last.locator(".answer .marker").first.click()
+    page.locator(".overlay .mark").first.wait_for()
+    page.locator(".view:not([aria-busy])").wait_for()
+    page.wait_for_load_state("networkidle")
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(COLOURS)
+    picture.save(ROOT / "docs" / "images" / f"page-{name}.png", optimize=True)
+    page.close()
+
+
+if __name__ == "__main__":
+    main()
