@@ -28,6 +28,7 @@ def plot(figures: Mapping[str, Any]) -> str:
     mpl.use("svg")
     mpl.rcParams.update({"svg.hashsalt": "load", "font.size": 9})
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import ScalarFormatter
 
     drawing, axes = plt.subplots(2, 2, figsize=(_WIDTH, _HEIGHT), layout="constrained")
     (searches, asks), (memory, ingest) = axes
@@ -35,6 +36,9 @@ def plot(figures: Mapping[str, Any]) -> str:
     _loads(asks, "Ask", figures.get("ask"))
     _memory(memory, figures.get("memory"))
     _ingest(ingest, figures.get("ingest"))
+    for one in (searches, asks, ingest):
+        one.yaxis.set_major_formatter(ScalarFormatter())
+    ingest.yaxis.set_minor_formatter(ScalarFormatter())
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(drawing)

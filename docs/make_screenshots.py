@@ -23,8 +23,8 @@ from tests.browser.conftest import FLAGS, NAMES, ask, served  # noqa: E402 - it 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-QUESTION = "How deep is Lake Velmora?"
-CHART = "What was the Secchi depth in North Bay in 2024?"
+TEXT = "How deep is Lake Velmora?"
+TABLE = "How much did the station spend on salaries in 2024?"
 COLOURS = 192
 """Of a picture: more are not seen in text, and cost."""
 
@@ -40,9 +40,9 @@ def main() -> None:
         service.agent.ingest([ROOT / "examples" / "documents"])
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-            draw(browser, service.url, "light", 1280, 800, [QUESTION, CHART])
-            draw(browser, service.url, "dark", 1280, 800, [QUESTION, CHART])
-            draw(browser, service.url, "phone", 390, 780, [QUESTION], scheme="light")
+            draw(browser, service.url, "light", 1280, 800, TEXT)
+            draw(browser, service.url, "dark", 1280, 800, TABLE)
+            draw(browser, service.url, "phone", 390, 780, TEXT, scheme="light")
             browser.close()
 
 
@@ -52,11 +52,11 @@ def draw(
     name: str,
     width: int,
     height: int,
-    questions: list[str],
+    question: str,
     *,
     scheme: str = "",
 ) -> None:
-    """Ask, open what the last answer cites, and write what is seen.
+    """Ask, open what the answer cites, and write what is seen.
 
     Args:
         browser: To look with.
@@ -64,7 +64,7 @@ def draw(
         name: Of the picture.
         width: Of the window, in CSS pixels; the picture has twice as many.
         height: Likewise.
-        questions: Asked one after the other.
+        question: What is asked.
         scheme: ``light`` or ``dark``; the picture's name if not given.
     """
     page = browser.new_page(
@@ -75,8 +75,7 @@ def draw(
     )
     page.goto(url)
     page.locator("#documents .entry").first.wait_for(state="attached")
-    for question in questions:
-        ask(page, question)
+    ask(page, question)
     page.locator(".run").last.locator(".answer .marker").first.click()
     page.locator(".overlay .mark").first.wait_for()
     page.locator(".view:not([aria-busy])").wait_for()

@@ -12,6 +12,7 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -21,6 +22,7 @@ from cogagent.api.app import make_app
 from cogagent.cli import app
 from cogagent.config import Settings
 from cogagent.errors import ModelLoadError
+from cogagent.models.backends.llamacpp_load import find
 from tests.api.conftest import eventually_ready, running
 
 ROOT = Path(__file__).parents[2]
@@ -53,9 +55,9 @@ def test_every_setting_that_is_named_exists(name: str) -> None:
 
 def test_the_image_has_the_extras_that_exist() -> None:
     extras = re.findall(r"^([a-z]+) = \[", text("pyproject.toml"), re.MULTILINE)
-    chosen = re.search(r"ARG EXTRAS=(\S+)", text("Dockerfile"))
+    chosen = re.search(r'ARG EXTRAS="([^"]+)"', text("Dockerfile"))
     assert chosen is not None
-    assert set(chosen[1].split(",")) <= set(extras)
+    assert set(chosen[1].split()) <= set(extras)
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:
@@ -93,11 +95,54 @@ def test_the_model_is_started_only_when_wanted() -> None:
     assert services["model"]["profiles"] == ["model"]
     assert "profiles" not in services["cogagent"]
     assert "ports" not in services["model"]
-    command = services["model"]["command"]
-    port = command[command.index("--port") + 1]
+    assert f"FROM base AS {services['model']['build']['target']}\n" in text("Dockerfile")
+    port = re.search(r"^    PORT +\((\d+)\)$", text("deploy/model_server.py"), re.MULTILINE)
+    assert port is not None
     assert services["cogagent"]["environment"]["COGAGENT_OPENAI__BASE_URL"] == (
-        f"http://model:{port}/v1"
+        f"http://model:{port[1]}/v1"
     )
+
+
+def model_server(**environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, ROOT / "deploy" / "model_server.py"],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_model_server_answers_by_the_protocol_and_stops() -> None:
+    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
+    try:
+        path = find("smollm2")
+    except ModelLoadError as error:
+        pytest.skip(str(error))
+    environment = {"HOST": "127.0.0.1", "PORT": "0", "CONTEXT": "512", "THREADS": "1"}
+    with model_server(MODEL=str(path), **environment) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            port = address.rpartition(":")[2]
+            assert checked(health_check("model"), PORT=port) == 0
+            body = {"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 4}
+            told = httpx.post(f"{address}/v1/chat/completions", json=body, timeout=60).json()
+            assert told["usage"]["completion_tokens"] > 0
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert checked(health_check("model"), PORT=port) != 0
+
+
+def test_the_model_server_says_which_file_is_missing(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
+    with model_server(MODEL=str(tmp_path / "no.gguf")) as process:
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "no.gguf" in told
+    assert "Traceback" not in told
 
 
 def unit() -> ConfigParser:
@@ -120,26 +165,31 @@ def test_the_commands_exist(command: list[str]) -> None:
     assert told.exit_code == 0, told.output
 
 
-def health_check() -> list[str]:
-    found = re.search(
-        r"^HEALTHCHECK .*?CMD (\[.*?\])$", text("Dockerfile"), re.MULTILINE | re.DOTALL
-    )
+def health_check(stage: str) -> list[str]:
+    """Of the image that a stage begins with its name, or of the last."""
+    begin = f"\nFROM base AS {stage}\n" if stage else "\nFROM base\n"
+    instructions = text("Dockerfile").partition(begin)[2].partition("\nFROM ")[0]
+    found = re.search(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", instructions, re.MULTILINE)
     assert found is not None
     command: list[str] = json.loads(found[1])
     assert command[0] == "python"
     return [sys.executable, *command[1:]]
 
 
-def checked(port: int) -> int:
-    named = os.environ | {"COGAGENT_SERVICE__PORT": str(port)}
-    return subprocess.run(health_check(), env=named, capture_output=True, check=False).returncode
+def checked(command: list[str], **environment: str) -> int:
+    named = os.environ | environment
+    return subprocess.run(command, env=named, capture_output=True, check=False).returncode
+
+
+def ready(port: int) -> bool:
+    return checked(health_check(""), COGAGENT_SERVICE__PORT=str(port)) == 0
 
 
 def test_the_health_check_tells_whether_it_can_work(agent: CogAgent) -> None:
     with running(make_app(agent)) as server:
         eventually_ready(server)
-        assert checked(server.port) == 0
-    assert checked(server.port) != 0, "nobody listens"
+        assert ready(server.port)
+    assert not ready(server.port), "nobody listens"
 
 
 def test_the_health_check_fails_while_it_cannot_work(
@@ -150,4 +200,4 @@ def test_the_health_check_fails_while_it_cannot_work(
 
     monkeypatch.setattr(agent, "warm", failing)
     with running(make_app(agent)) as server:
-        assert checked(server.port) != 0
+        assert not ready(server.port)

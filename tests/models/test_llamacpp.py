@@ -304,6 +304,20 @@ def test_a_missing_package_is_named(weights: Path, monkeypatch: pytest.MonkeyPat
         factory.mllm("llamacpp:smollm2", settings(context=111))
 
 
+def test_a_missing_library_is_named(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = ImportError("libgomp.so.1: cannot open shared object file")
+
+    class Lacking:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "xllamacpp":
+                raise lacking
+
+    monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Lacking(), *sys.meta_path])
+    with pytest.raises(ModelLoadError, match=r"libgomp\.so\.1"):
+        factory.mllm("llamacpp:smollm2", settings(context=112))
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ModelLoadError, match=r"nowhere\.gguf"):
         factory.mllm("llamacpp:nowhere.gguf", settings())

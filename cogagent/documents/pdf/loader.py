@@ -32,11 +32,15 @@ _FALLBACK_SIZE = (612.0, 792.0)
 
 
 def _title(document: Any) -> str:
-    """The title that the PDF gives itself, on one line."""
+    """The title that the PDF gives itself, on one line; a number alone is none.
+
+    Those who file with authorities put the number of the filing there.
+    """
     with contextlib.suppress(pdfium.PdfiumError, UnicodeError):
         text = str(document.get_metadata_value("Title"))
         printable = "".join(c if c.isprintable() else " " for c in text)
-        return " ".join(printable.split())[:300]
+        if any(map(str.isalpha, printable)):
+            return " ".join(printable.split())[:300]
     return ""
 
 

@@ -306,10 +306,15 @@ def _shared(
     """The loaded model of a file, one for all that ask with equal settings."""
     try:
         import xllamacpp
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingPackageError(
             "llamacpp models need the package xllamacpp, which is not installed.",
             remedy="Run `pip install 'cogagent[llamacpp]'`.",
+        ) from error
+    except ImportError as error:  # slim systems lack libgomp
+        raise ModelLoadError(
+            f"the package xllamacpp cannot be loaded: {error}.",
+            remedy="Install the library that is named (Debian: `apt install libgomp1`).",
         ) from error
     key = (path.resolve(), path.stat().st_mtime_ns, settings.model_dump_json(), threads)
     with _lock:

@@ -281,6 +281,14 @@ def test_every_page_opens_with_a_page_element_and_order_rises() -> None:
     assert [e.caption for e in pages] == ["A title of two lines", "", ""]
 
 
+@pytest.mark.parametrize(
+    ("title", "told"), [("0001564590-19-004807", ""), ("10-K 2019", "10-K 2019"), ("年報", "年報")]
+)
+def test_a_number_alone_is_no_title(title: str, told: str) -> None:
+    elements = load(make(lambda canvas: canvas.setTitle(title)))
+    assert elements[0].caption == told
+
+
 # --- files that are not as they should be ---------------------------------------
 
 
