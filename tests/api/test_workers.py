@@ -64,6 +64,9 @@ def test_a_worker_does_what_waits_and_what_comes(
     until(lambda: desk.job(ANN, first).is_final)
     worker = worker_of(supervisor)
     assert worker.nice() == min(os.nice(0) + 10, 19)
+    assert os.sched_getscheduler(worker.pid) == os.SCHED_IDLE
+    assert os.getsid(worker.pid) == os.getsid(0), "Linux shares out by sessions first"
+    assert os.getpgid(worker.pid) == worker.pid, "Ctrl-C is the service's"
     second = desk.submit_ingest(ANN, "lights", notes(desk, 5)).id
     until(lambda: desk.job(ANN, second).is_final)
     assert (desk.job(ANN, first).state, desk.job(ANN, second).state) == ("done", "done")

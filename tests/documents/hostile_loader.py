@@ -38,6 +38,7 @@ class HostileLoader:
     def environment(self, argument):
         facts = {
             "nice": os.nice(0),
+            "session": os.getsid(0),
             "omp": os.environ["OMP_NUM_THREADS"],
             "heavy": sorted(
                 {"torch", "cv2", "faiss", "openvino", "PIL", "lxml"} & set(sys.modules)

@@ -66,6 +66,7 @@ def test_environment(make_pool):
     facts = ast.literal_eval(text(make_pool(passwords=("sesame",)), "environment"))
     assert facts == {
         "nice": min(19, os.nice(0) + 10),
+        "session": os.getsid(0),
         "omp": "1",
         "heavy": [],
         "passwords": ["sesame"],
