@@ -6,12 +6,16 @@ import base64
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from cogagent.indexes.keys import KeyRing
 from tests.browser.conftest import EXAMPLES, Served, Visit, ask, served
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 ODD = "a/b %2F “q” <b>☕</b>"
 
@@ -35,6 +39,20 @@ def test_from_nothing_to_an_answer(visit: Visit, tmp_path: Path) -> None:
         assert page.locator("#jobs li").count() == 0
         ask(page, "Who founded the station?")
         assert "Edith Marrow" in page.locator(".answer").inner_text()
+
+
+def test_files_chosen_before_the_page_knows_its_collections_are_sent(
+    visit: Visit, tmp_path: Path
+) -> None:
+    with served(tmp_path / "kb") as empty:
+        page = visit(empty.url)
+        held: list[Route] = []
+        page.route("**/v1/inventory", held.append)
+        with page.expect_request("**/v1/inventory"):
+            page.reload()
+        page.set_input_files("#files", EXAMPLES / "species-notes.md")
+        held[0].continue_()
+        page.get_by_text("Read species-notes.md.").wait_for()
 
 
 def test_dropped_files_are_read_and_broken_ones_told(visit: Visit, mine: Served) -> None:

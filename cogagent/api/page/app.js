@@ -44,7 +44,8 @@ async function refresh() {
 }
 
 /** @param {File[]} files */
-function upload(files) {
+async function upload(files) {
+  await collections.known;
   uploads.send(collections.name, files);
 }
 

@@ -26,9 +26,9 @@ export class Collections {
     this.dialog.addEventListener("close", () => this.#make());
   }
 
-  /** The name of the one chosen. */
+  /** The name of the one chosen; once it is `known`, there always is one. */
   get name() {
-    return this.select.value;
+    return this.select.value || DEFAULT;
   }
 
   /** Read which there are; the one chosen stays chosen. */
@@ -48,7 +48,7 @@ export class Collections {
       found.push(...page.items);
       after = page.next ?? undefined;
     } while (after);
-    const chosen = this.name || localStorage.getItem(LAST) || "";
+    const chosen = this.select.value || localStorage.getItem(LAST) || "";
     if (found.length === 0) found.push({ name: DEFAULT, documents: 0 });
     this.select.replaceChildren(...found.map((one) => option(one)));
     const known = found.some((one) => one.name === chosen);
