@@ -47,7 +47,7 @@ def test_files_chosen_before_the_page_knows_its_collections_are_sent(
     with served(tmp_path / "kb") as empty:
         page = visit(empty.url)
         held: list[Route] = []
-        page.route("**/v1/inventory", held.append)
+        page.route("**/v1/inventory", lambda route: held.append(route))
         with page.expect_request("**/v1/inventory"):
             page.reload()
         page.set_input_files("#files", EXAMPLES / "species-notes.md")
