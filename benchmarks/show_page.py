@@ -16,7 +16,6 @@ Ends with 1 if an edge is off by more than ``ALLOWED`` or recall is under ``LEAS
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -34,7 +33,7 @@ from benchmarks.common import data, lines, mean, report
 from cogagent.config import Settings
 from cogagent.types import Raster
 from cogagent.vision.ocr import Reader
-from tests.browser.conftest import FLAGS, NAMES, ask, served
+from tests.browser.conftest import ask, chromium, served
 from tests.browser.pixels import drawn
 
 if TYPE_CHECKING:
@@ -100,17 +99,11 @@ def main() -> None:
 @contextmanager
 def shown() -> Iterator[Page]:
     """The page of a service whose home is empty, in Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        sys.exit("there is no Chromium: apt-get install chromium")
     with (
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder) / "kb") as service,
-        sync_playwright() as playwright,
+        chromium() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         page = browser.new_page(
             viewport={"width": 2000, "height": 1200},
             device_scale_factor=2,
@@ -121,7 +114,6 @@ def shown() -> Iterator[Page]:
         page.goto("/")
         page.locator("#no-documents").wait_for()
         yield page
-        browser.close()
 
 
 def _answered(page: Page, row: dict[str, Any]) -> list[dict[str, Any]]:

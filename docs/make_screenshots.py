@@ -7,7 +7,6 @@ packages of ``.[dev]``.
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.conftest import FLAGS, NAMES, ask, served  # noqa: E402 - it is not installed
+from tests.browser.conftest import ask, chromium, served  # noqa: E402 - it is not installed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -31,19 +30,15 @@ COLOURS = 192
 
 def main() -> None:
     """Write ``docs/images/page-*.png``."""
-    from playwright.sync_api import sync_playwright
-
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        sys.exit("there is no Chromium: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "kb") as service:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "kb") as service,
+        chromium() as browser,
+    ):
         service.agent.ingest([ROOT / "examples" / "documents"])
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-            draw(browser, service.url, "light", 1280, 800, TEXT)
-            draw(browser, service.url, "dark", 1280, 800, TABLE)
-            draw(browser, service.url, "phone", 390, 780, TEXT, scheme="light")
-            browser.close()
+        draw(browser, service.url, "light", 1280, 800, TEXT)
+        draw(browser, service.url, "dark", 1280, 800, TABLE)
+        draw(browser, service.url, "phone", 390, 780, TEXT, scheme="light")
 
 
 def draw(

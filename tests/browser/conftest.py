@@ -32,17 +32,34 @@ WIDE = {"width": 1360, "height": 850}
 PHONE = {"width": 360, "height": 740}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; not for longer than a module, since its event loop would stop others' tests."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A Chromium that runs until the end of the context.
+
+    Raises:
+        FileNotFoundError: If there is none on this machine.
+    """
+    from playwright.sync_api import sync_playwright
+
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
+        raise FileNotFoundError("there is no Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; not for longer than a module, since its event loop would stop others' tests."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with ExitStack() as stack:
+        try:
+            started = stack.enter_context(chromium())
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        yield started
 
 
 @pytest.fixture(scope="session")
